@@ -1,0 +1,106 @@
+"""The accounts: what an entry does to them, and its exact reverse.
+
+Pure. State maps a public key to (balance, nonce). Absent means (0, 0), which is never stored; an account
+whose nonce is above 0 is never dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+from node.ledger.block import Coinbase
+from node.ledger.entry import Entry
+from node.ledger.errors import Rule, RuleBroken
+from node.ledger.params import Parameters
+
+
+class Account(NamedTuple):
+    """What the ledger knows of a key."""
+
+    balance: int
+    """Smallest units."""
+    nonce: int
+    """How many entries the key has signed into the book; the nonce that its next one must carry."""
+
+
+ABSENT: Final = Account(0, 0)
+
+
+class Accounts(Protocol):
+    """Where accounts are read and written: the store's own, or a scratch copy on the side."""
+
+    def read(self, key: bytes) -> Account:
+        """Return the account of a 32-byte key, ABSENT where there is none."""
+
+    def write(self, key: bytes, account: Account) -> None:
+        """Set the account; ABSENT removes it."""
+
+
+class StateMismatch(AssertionError):
+    """Undoing what was never done: the stored block or the accounts are not what was applied. Ours, never a peer's."""
+
+
+def genesis_accounts(parameters: Parameters) -> dict[bytes, Account]:
+    """Return the state of the genesis block: its allocations."""
+    return {key: Account(amount, 0) for key, amount in parameters.allocations}
+
+
+def apply_entry(accounts: Accounts, entry: Entry) -> None:
+    """Move the money of one entry.
+
+    Raises RuleBroken: nonce-used, nonce-gap, overspend. Nothing is written then.
+    """
+    balance, nonce = accounts.read(entry.sender)
+    if entry.nonce != nonce:
+        rule = Rule.NONCE_USED if entry.nonce < nonce else Rule.NONCE_GAP
+        raise RuleBroken(rule, f"nonce {entry.nonce}, the sender's next is {nonce}")
+    cost = entry.amount + entry.fee
+    if cost > balance:
+        raise RuleBroken(Rule.OVERSPEND, f"costs {cost}, the sender has {balance}")
+    accounts.write(entry.sender, Account(balance - cost, nonce + 1))
+    # Read only now: the recipient may be the sender, and would mint money from a balance read before.
+    balance, nonce = accounts.read(entry.recipient)
+    accounts.write(entry.recipient, Account(balance + entry.amount, nonce))
+
+
+def undo_entry(accounts: Accounts, entry: Entry) -> None:
+    """Take one entry back: the exact reverse of `apply_entry`. Raises StateMismatch."""
+    balance, nonce = accounts.read(entry.recipient)
+    if balance < entry.amount:
+        raise StateMismatch(f"recipient of {entry.txid.hex()} holds {balance}, less than the {entry.amount} it was paid")
+    accounts.write(entry.recipient, Account(balance - entry.amount, nonce))
+    balance, nonce = accounts.read(entry.sender)
+    if nonce != entry.nonce + 1:
+        raise StateMismatch(f"sender of {entry.txid.hex()} is at nonce {nonce}, not at {entry.nonce + 1}")
+    accounts.write(entry.sender, Account(balance + entry.amount + entry.fee, entry.nonce))
+
+
+def apply_coinbase(accounts: Accounts, coinbase: Coinbase) -> None:
+    """Credit what a block created, after its entries."""
+    balance, nonce = accounts.read(coinbase.miner)
+    accounts.write(coinbase.miner, Account(balance + coinbase.amount, nonce))
+
+
+def undo_coinbase(accounts: Accounts, coinbase: Coinbase) -> None:
+    """Take back what a block created, before its entries are taken back. Raises StateMismatch."""
+    balance, nonce = accounts.read(coinbase.miner)
+    if balance < coinbase.amount:
+        raise StateMismatch(f"miner of block {coinbase.height} holds {balance}, less than the {coinbase.amount} it created")
+    accounts.write(coinbase.miner, Account(balance - coinbase.amount, nonce))
+
+
+def apply_entries(accounts: Accounts, entries: Sequence[Entry], first_position: int) -> int:
+    """Apply entries in listed order and return the sum of their fees.
+
+    Raises RuleBroken with the position of the entry in its block, where the first one here stands at
+    `first_position`; the entries before it stay applied, so callers work on a scratch copy.
+    """
+    fees = 0
+    for position, entry in enumerate(entries, first_position):
+        try:
+            apply_entry(accounts, entry)
+        except RuleBroken as broken:
+            raise RuleBroken(broken.rule, broken.detail, position) from None
+        fees += entry.fee
+    return fees
