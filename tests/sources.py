@@ -1,0 +1,64 @@
+"""The program's own source as syntax trees, for the tests that read code without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PURE = ("ledger", "chain", "mempool", "protocol", "gossip", "peers", "sync", "events", "core", "storage.port")
+"""Parts of `node` that compute and do nothing else; each is a module, or a package with all in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One module: its dotted name, whether it is a package's `__init__`, and its syntax tree."""
+
+    name: str
+    is_package: bool
+    tree: ast.Module
+
+    def within(self, *parts: str) -> bool:
+        """Tell whether this module is one of the named parts of `node`, or inside one."""
+        return any(self.name == f"node.{part}" or self.name.startswith(f"node.{part}.") for part in parts)
+
+
+def read(name: str, text: str, *, is_package: bool = False) -> Source:
+    """Parse one module's text."""
+    return Source(name, is_package, ast.parse(text))
+
+
+def program() -> list[Source]:
+    """Every module of the program, `node` and `cli`, by name."""
+    found = [read("cli", (ROOT / "cli.py").read_text(encoding="utf-8"))] if (ROOT / "cli.py").exists() else []
+    for path in sorted((ROOT / "node").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        found.append(read(name, path.read_text(encoding="utf-8"), is_package=is_package))
+    return sorted(found, key=lambda source: source.name)
+
+
+def imports(source: Source, modules: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Yield (line, target) for each import in a module; `from a import b` is `a.b` where that is a module."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(source, node)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield node.lineno, inner if inner in modules else base
+
+
+def _absolute(source: Source, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    climb = node.level - 1 if source.is_package else node.level
+    package = source.name.split(".")
+    base = package[: len(package) - climb]
+    return ".".join([*base, node.module] if node.module else base)

@@ -1,0 +1,173 @@
+"""The architecture is a test: who may import whom, in layer order, and where effects may happen.
+
+A new module needs its name in `LAYERS`: in the first row after all that it imports. A module that needs an
+effect or a package from outside needs a word in `ROOMS`. Reads the source, runs none of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+
+import pytest
+
+from tests.sources import PURE, Source, imports, program, read
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    # Package markers: a version and a docstring.
+    ("node", "node.ledger"),
+    # The law, each layer built on those before it.
+    ("node.ledger.errors", "node.ledger.signature"),
+    (
+        "node.ledger.codec",
+        "node.ledger.merkle",
+        "node.ledger.address",
+        "node.ledger.amount",
+        "node.ledger.difficulty",
+    ),
+    ("node.ledger.history", "node.ledger.entry", "node.ledger.params"),
+    ("node.ledger.block",),
+    ("node.ledger.state",),
+    ("node.ledger.rules",),
+)
+"""Lowest first. A module imports from rows before its own only: not from its own, nor from later ones."""
+
+PURE_IMPORTS = frozenset(
+    {
+        *(
+            "__future__",
+            "abc",
+            "bisect",
+            "collections",
+            "dataclasses",
+            "enum",
+            "functools",
+            "hashlib",
+            "heapq",
+        ),
+        *("itertools", "json", "math", "operator", "re", "struct", "typing"),
+    }
+)
+"""All that the pure parts may import besides each other: no clock, no disk, no socket, no dice."""
+
+ROOMS: dict[str, tuple[str, ...]] = {
+    "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
+    "msgpack": ("ledger.codec",),
+    "nacl": ("ledger.signature",),
+}
+"""Effects and outside packages, and the only parts of `node` that may import each. A row wins over
+`PURE_IMPORTS`; what of the standard library has no row may go anywhere but into the pure parts."""
+
+COMMANDS_MAY_USE = ("cli", "ledger", "wallet", "config", "paths", "query", "storage", "pow", "miner")
+"""What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
+
+SQL = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|PRAGMA|ATTACH|VACUUM|BEGIN)\s", re.ASCII
+)
+
+PROGRAM = program()
+MODULES = frozenset(source.name for source in PROGRAM)
+LEVEL = {name: level for level, row in enumerate(LAYERS) for name in row}
+
+
+def upward(source: Source) -> list[str]:
+    """Imports of a module that do not go down the table."""
+    return [
+        f"{source.name}:{line} imports {target}, which is not in a layer before its own"
+        for line, target in imports(source, MODULES)
+        if target in LEVEL and LEVEL[target] >= LEVEL[source.name]
+    ]
+
+
+def misplaced(source: Source) -> list[str]:
+    """Imports of a module that bring in an effect or a package which has no place there."""
+    wrong = []
+    for line, target in imports(source, MODULES):
+        top = target.partition(".")[0]
+        if top in {"node", "cli"}:
+            continue
+        room = next(
+            (room for name, room in ROOMS.items() if target == name or target.startswith(f"{name}.")), None
+        )
+        known = top in sys.stdlib_module_names or top in ROOMS
+        allowed = (
+            source.within(*room) if room is not None else top in PURE_IMPORTS or not source.within(*PURE)
+        )
+        if not (known and allowed):
+            wrong.append(f"{source.name}:{line} imports {target}, which has no place there")
+    return wrong
+
+
+def test_every_module_has_one_row_and_every_row_a_module() -> None:
+    rows = [name for row in LAYERS for name in row]
+    assert sorted(rows) == sorted(MODULES)
+
+
+@pytest.mark.parametrize("source", PROGRAM, ids=lambda source: source.name)
+def test_a_module_imports_only_from_the_layers_before_its_own(source: Source) -> None:
+    assert upward(source) == []
+
+
+@pytest.mark.parametrize("source", PROGRAM, ids=lambda source: source.name)
+def test_effects_and_outside_packages_stay_in_their_rooms(source: Source) -> None:
+    assert misplaced(source) == []
+
+
+def test_every_room_is_used() -> None:
+    used = {target for source in PROGRAM for _, target in imports(source, MODULES)}
+    assert [name for name in ROOMS if not any(u == name or u.startswith(f"{name}.") for u in used)] == []
+
+
+def test_commands_do_not_reach_into_the_daemon() -> None:
+    reached = [
+        f"{source.name}:{line} imports {target}"
+        for source in PROGRAM
+        if source.within("cli")
+        for line, target in imports(source, MODULES)
+        if target.startswith("node.") and not read(target, "").within(*COMMANDS_MAY_USE)
+    ]
+    assert reached == []
+
+
+@pytest.mark.parametrize(
+    "source", [s for s in PROGRAM if not s.within("storage")], ids=lambda source: source.name
+)
+def test_sql_is_written_in_storage_alone(source: Source) -> None:
+    found = [
+        f"{source.name}:{node.lineno} holds SQL"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.match(node.value)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("source", PROGRAM, ids=lambda source: source.name)
+def test_no_import_escapes_these_tests_by_a_name_made_at_run_time(source: Source) -> None:
+    dynamic = [
+        f"{source.name}:{node.lineno}"
+        for node in ast.walk(source.tree)
+        if (isinstance(node, ast.Name) and node.id in {"__import__", "eval", "exec"})
+        or (isinstance(node, ast.Attribute) and node.attr == "import_module")
+    ]
+    assert dynamic == []
+
+
+@pytest.mark.parametrize(
+    "text", ["import sqlite3", "def f():\n    from time import monotonic", "from os import path"]
+)
+def test_the_check_sees_an_effect_in_the_law(text: str) -> None:
+    assert misplaced(read("node.ledger.rules", text)) != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from node.ledger import state",
+        "from .state import apply",
+        "from . import rules",
+        "import node.ledger.rules",
+    ],
+)
+def test_the_check_sees_an_import_that_goes_up(text: str) -> None:
+    assert upward(read("node.ledger.block", text)) != []
