@@ -1,8 +1,8 @@
 """The pure parts give the same answer on every machine and every run: nothing in them is by chance.
 
 Reads the source: a set's order changes with the hash seed, `id` and `hash` with the process, and a float with
-the care of whoever rounds it. A set is known by how it is made or annotated in the same module; that is enough
-to hold a habit, though it is no proof.
+the care of whoever rounds it. A set is known by how it is made or annotated in the same module; enough to
+hold a habit, though no proof.
 """
 
 from __future__ import annotations
