@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out the tests marked `official`, saying so, where OFFICIAL_VECTORS names no folder."""
     if os.environ.get("OFFICIAL_VECTORS"):
         return
-    reason = "OFFICIAL_VECTORS is not set: the folder of the official vectors, which this project does not hold"
+    reason = "OFFICIAL_VECTORS is not set: the folder of the official vectors, which are not kept here"
     for item in items:
         if item.get_closest_marker("official"):
             item.add_marker(pytest.mark.skip(reason=reason))
