@@ -1,0 +1,61 @@
+"""The files around the program agree: lock files, their sources, the README's commands."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from tests.sources import ROOT
+
+LOCKS = ("requirements.lock", "requirements-test.lock")
+
+
+def project() -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return table
+
+
+def locked(name: str) -> dict[str, Version]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return {
+        found[1]: Version(found[2]) for found in re.finditer(r"^([a-z0-9-]+)==([^\s;]+)", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize(
+    "lock, requirements",
+    [
+        ("requirements.lock", project()["dependencies"]),
+        ("requirements-test.lock", project()["dependencies"] + project()["optional-dependencies"]["test"]),
+    ],
+)
+def test_each_dependency_is_locked_at_a_version_that_the_project_allows(
+    lock: str, requirements: list[str]
+) -> None:
+    versions = locked(lock)
+    for requirement in map(Requirement, requirements):
+        assert versions[requirement.name.lower()] in requirement.specifier
+
+
+def test_tests_run_on_the_versions_that_people_get() -> None:
+    runtime, test = map(locked, LOCKS)
+    assert runtime.items() <= test.items()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_file_holds_hashes_and_names_no_host_and_no_folder(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert text.count("==") <= text.count("--hash=sha256:")
+    assert re.findall(r"\w+://|--(?:extra-)?index|--find-links|(?<![\w.])/\w+", text) == []
+
+
+@pytest.mark.parametrize("end", ["-m node --port 9000", "-m pytest"])
+def test_the_readme_has_one_line_to_run_and_one_to_test(end: str) -> None:
+    start = "git clone <this repository> indelible && cd indelible && "
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert sum(line.startswith(start) and line.endswith(end) for line in lines) == 1
