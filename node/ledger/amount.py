@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-MAX_AMOUNT: Final = 2**53 - 1
-"""The largest unsigned integer of the ledger, exact in JavaScript too."""
+from node.ledger import codec
+
+MAX_AMOUNT: Final = codec.MAX_UINT
+"""2^53 - 1, as for every integer of the ledger."""
 
 _TYPED: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 _SIGNED: Final = re.compile(r"[-+]\s*[0-9.]+")
