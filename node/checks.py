@@ -1,0 +1,64 @@
+"""Signatures on their way: batches asked of the driver's threads, and who waits for the answer.
+
+Pure. What was verified is never verified again: callers ask only for what they do not know yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.events import CheckSignatures
+from node.outbox import Outbox
+
+SignatureItem = tuple[bytes, bytes, bytes]
+"""(public key, message, signature)."""
+
+CHUNK: Final = 256
+"""Signatures in one batch: 12 ms of a thread, so that one block keeps every core busy."""
+
+
+@dataclass(slots=True)
+class _Question:
+    """One caller's signatures, as chunks that may come back in any order."""
+
+    done: Callable[[list[int]], None]
+    missing: int
+    bad: list[int] = field(default_factory=list)
+
+
+class SignatureChecks:
+    """Asks, and hands the answers to those who asked."""
+
+    def __init__(self, out: Outbox) -> None:
+        self._out = out
+        self._jobs: dict[int, tuple[_Question, int]] = {}
+        self._next_job = 1
+        self.in_flight = 0
+        """Signatures asked for and not yet answered."""
+
+    def ask(self, items: Sequence[SignatureItem], done: Callable[[list[int]], None]) -> None:
+        """Have the signatures verified; `done` gets the indices of those that are bad, ascending.
+
+        With nothing to ask, `done` is called at once.
+        """
+        if not items:
+            done([])
+            return
+        question = _Question(done, -(-len(items) // CHUNK))
+        for start in range(0, len(items), CHUNK):
+            chunk = list(items[start : start + CHUNK])
+            self._jobs[self._next_job] = (question, start)
+            self._out.emit(CheckSignatures(self._next_job, chunk))
+            self._next_job += 1
+            self.in_flight += len(chunk)
+
+    def answered(self, job: int, valid: Sequence[bool]) -> None:
+        """Take the driver's answer."""
+        question, start = self._jobs.pop(job)
+        self.in_flight -= len(valid)
+        question.bad += [start + index for index, good in enumerate(valid) if not good]
+        question.missing -= 1
+        if question.missing == 0:
+            question.done(sorted(question.bad))

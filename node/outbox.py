@@ -1,0 +1,95 @@
+"""What the core has to say: effects in order, and the claims among them held until their batch is durable.
+
+Pure. One place numbers the batches, and one place keeps "persist before claim": an effect that tells of
+something stored names the batch it waits for, and leaves only when that batch is durable.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from node.events import NOTHING, Answer, Effect, Level, Notice, Persist, Send
+from node.storage.port import Batch, Store
+
+Claim = Send | Answer | Notice
+"""What may have to wait."""
+
+
+class Outbox:
+    """Effects of the step at hand, and claims that wait for the disk."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._effects: list[Effect] = []
+        self._held: deque[tuple[int, Claim]] = deque()
+        self._in_flight: deque[tuple[int, int]] = deque()
+        self.latest = NOTHING
+        """The last batch staged."""
+        self.durable = NOTHING
+        """The last batch known to be on disk."""
+        self.entries_in_flight = 0
+        """Entries connected but not yet durable: what connecting is held back by."""
+
+    def batch(self) -> Batch:
+        """Return an empty batch, to be filled and staged before the next one is asked for."""
+        return Batch(self.latest + 1)
+
+    def stage(self, batch: Batch, entries: int = 0) -> int:
+        """Make the batch visible to the core and send it on its way to the disk; return its number."""
+        if batch.number != self.latest + 1:
+            raise AssertionError(f"batch {batch.number} staged after {self.latest}")
+        self.latest = batch.number
+        self.entries_in_flight += entries
+        self._in_flight.append((batch.number, entries))
+        self._store.stage(batch)
+        self._effects.append(Persist(batch))
+        return batch.number
+
+    def persisted(self, number: int) -> None:
+        """Let go of what waited for this batch and those before it."""
+        self.durable = max(self.durable, number)
+        self._store.settle(number)
+        while self._in_flight and self._in_flight[0][0] <= number:
+            self.entries_in_flight -= self._in_flight.popleft()[1]
+        while self._held and self._held[0][0] <= number:
+            self._effects.append(self._held.popleft()[1])
+
+    def emit(self, effect: Effect) -> None:
+        """Say something that claims nothing stored."""
+        self._effects.append(effect)
+
+    def claim(self, effect: Claim, after: int) -> None:
+        """Say something once batch `after` is durable. Claims leave in the order of their batches."""
+        if after <= self.durable:
+            self._effects.append(effect)
+        elif not self._held or self._held[-1][0] <= after:
+            self._held.append((after, effect))
+        else:
+            # A rare claim about an older batch than the last one: keep the order by batch.
+            later = [held for held in self._held if held[0] > after]
+            earlier = [held for held in self._held if held[0] <= after]
+            self._held = deque([*earlier, (after, effect), *later])
+
+    def notice(
+        self,
+        kind: str,
+        text: str,
+        level: Level = Level.INFO,
+        *,
+        after: int = NOTHING,
+        fields: Mapping[str, object] | None = None,
+    ) -> None:
+        """Tell people; after a batch, where it claims one."""
+        self.claim(Notice(kind, text, level, fields or {}), after)
+
+    def forget_connection(self, connection: int) -> None:
+        """Drop what waits for a connection that is gone."""
+        self._held = deque(
+            held for held in self._held if not (isinstance(held[1], Send) and held[1].connection == connection)
+        )
+
+    def drain(self) -> list[Effect]:
+        """Return the effects gathered since the last call, in order."""
+        effects, self._effects = self._effects, []
+        return effects
