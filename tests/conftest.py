@@ -1,8 +1,10 @@
-"""What holds for every test: how Hypothesis searches, and what is left out without the official vectors."""
+"""What holds for every test: how Hypothesis searches, and that the run says what it left out."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,12 +18,37 @@ settings.register_profile(
 )
 settings.load_profile("indelible")
 
+NEEDS: Mapping[str, Callable[[], bool]] = {
+    "official": lambda: bool(os.environ.get("OFFICIAL_VECTORS")),
+}
+"""Marks whose tests need something from outside, and whether it is there; without it they are left out."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `official`, saying so, where OFFICIAL_VECTORS names no folder."""
-    if os.environ.get("OFFICIAL_VECTORS"):
-        return
-    reason = "OFFICIAL_VECTORS is not set: the folder of the official vectors, which are not kept here"
+LEFT_OUT: Mapping[str, str] = {
+    "official": "official vectors (set OFFICIAL_VECTORS to the folder)",
+    "acceptance": "acceptance tests, with real processes and sockets (they run when nothing is deselected)",
+}
+"""What the end of a run says when tests with these marks did not run, whoever deselected them."""
+
+_COUNTS = pytest.StashKey[Counter[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests whose needs are not met."""
+    missing = [mark for mark, is_there in NEEDS.items() if not is_there()]
+    unmet = [item for item in items if any(item.get_closest_marker(mark) for mark in missing)]
+    if unmet:
+        config.hook.pytest_deselected(items=unmet)
+        items[:] = [item for item in items if item not in unmet]
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count what is left out, by mark."""
     for item in items:
-        if item.get_closest_marker("official"):
-            item.add_marker(pytest.mark.skip(reason=reason))
+        counts = item.config.stash.setdefault(_COUNTS, Counter())
+        counts.update(mark for mark in LEFT_OUT if item.get_closest_marker(mark))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, and what would bring it in."""
+    for mark, count in config.stash.get(_COUNTS, Counter()).items():
+        terminalreporter.write_line(f"left out: {LEFT_OUT[mark]}: {count}")

@@ -29,7 +29,7 @@ FIELD = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 """L, the prime order of the main subgroup, which the base point generates (RFC 8032 section 5.1)."""
 
-_Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 """The y of two of the four points of order 8; the other two have p minus it."""
 
 
@@ -108,13 +108,13 @@ def self_check() -> None:
     for case, valid in zip(cases, verify_many(items), strict=True):
         if valid != case["valid"]:
             raise SignatureLibraryDiffers(
-                f"the installed libsodium {'accepts' if valid else 'refuses'} a signature against the rule of "
-                f"this book: {case['name']!r}. Install the PyNaCl version that requirements.lock names."
+                f"the installed libsodium {'accepts' if valid else 'refuses'} a signature against the rule "
+                f"of this book: {case['name']!r}. Install the PyNaCl version that requirements.lock names."
             )
 
 
 def _encodings_are_canonical(public_key: bytes, signature: bytes) -> bool:
-    """Return whether lengths, S, A and R are as the rule wants them: all that needs no curve arithmetic."""
+    """Return whether lengths, S, A and R are as the rule wants them; needs no curve arithmetic."""
     return (
         len(public_key) == 32
         and len(signature) == 64
