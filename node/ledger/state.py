@@ -6,7 +6,7 @@ whose nonce is above 0 is never dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from node.ledger.block import Coinbase
@@ -104,3 +104,22 @@ def apply_entries(accounts: Accounts, entries: Sequence[Entry], first_position: 
             raise RuleBroken(broken.rule, broken.detail, position) from None
         fees += entry.fee
     return fees
+
+
+class Changes:
+    """Accounts changed by one block, over where they are read from, which stays as it was until it is told."""
+
+    __slots__ = ("_base", "changed")
+
+    def __init__(self, base: Callable[[bytes], Account]) -> None:
+        self._base = base
+        self.changed: dict[bytes, Account] = {}
+
+    def read(self, key: bytes) -> Account:
+        """Return the account as changed here, else as it is below."""
+        account = self.changed.get(key)
+        return self._base(key) if account is None else account
+
+    def write(self, key: bytes, account: Account) -> None:
+        """Change the account here only."""
+        self.changed[key] = account
