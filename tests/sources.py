@@ -9,7 +9,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PURE = ("ledger", "chain", "mempool", "protocol", "gossip", "peers", "sync", "events", "core", "storage.port")
+PURE = (
+    "ledger",
+    "chain",
+    "mempool",
+    "messages",
+    "frames",
+    "protocol",
+    "gossip",
+    "peers",
+    "sync",
+    "events",
+    "core",
+    "storage.port",
+)
 """Parts of `node` that compute and do nothing else; each is a module, or a package with all in it."""
 
 

@@ -27,6 +27,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The vocabulary between the core and its drivers.
     ("node.storage.port",),
     ("node.events",),
+    # What peers say, as records, as bytes, and when it may be said.
+    ("node.messages",),
+    ("node.frames",),
+    ("node.protocol",),
     # Search for proof of work, in processes of its own.
     ("node.pow", "node.miner_policy"),
     ("node.miner_worker",),
