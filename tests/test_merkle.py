@@ -89,8 +89,11 @@ def test_a_hash_of_another_length_than_32_bytes_is_refused() -> None:
     """Otherwise the border between two hashes could move, and one tree would have several proofs."""
     with pytest.raises(BadProof, match="32 bytes"):
         root_from_inclusion(LEAVES[0], 0, 2, [LEAVES[1] + b"x"])
-    roots = tree_root(LEAVES[:4]), tree_root(LEAVES[:8])
-    assert not verify_consistency(4, 8, *roots, [tree_root(LEAVES[4:8])[:31]])
+    leaves = [LEAVES[0], LEAVES[1], b"7" * 32, LEAVES[3]]
+    roots = tree_root(leaves[:3]), tree_root(leaves)
+    moved = [b"7" * 31, b"7" + LEAVES[3], tree_root(leaves[:2]) + b"7"]
+    assert verify_consistency(3, 4, *roots, [leaves[2], leaves[3], tree_root(leaves[:2])])
+    assert not verify_consistency(3, 4, *roots, moved)
 
 
 def test_a_leaf_that_the_tree_has_not_is_a_named_error() -> None:

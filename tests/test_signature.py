@@ -84,6 +84,20 @@ def test_the_refused_encodings_are_the_small_and_the_unreduced_points() -> None:
     assert small | unreduced == signature._REFUSED
 
 
+def test_encodings_are_refused_without_asking_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    monkeypatch.setattr(signature, "crypto_sign_open", lambda signed, _key: asked.append(signed))
+    raised = SIGNATURE[:32] + (int.from_bytes(SIGNATURE[32:], "little") + L).to_bytes(32, "little")
+    assert not verify(KEY, MESSAGE, raised)
+    assert not verify(KEY, MESSAGE, SIGNATURE[:32] + L.to_bytes(32, "little"))
+    for encoded in signature._REFUSED:
+        assert not verify(encoded, MESSAGE, SIGNATURE)
+        assert not verify(KEY, MESSAGE, encoded + SIGNATURE[32:])
+    assert not asked
+    assert verify(KEY, MESSAGE, SIGNATURE[:32] + (L - 1).to_bytes(32, "little"))
+    assert len(asked) == 1
+
+
 @settings(max_examples=25)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=300))
 def test_what_is_signed_verifies(seed: bytes, message: bytes) -> None:
