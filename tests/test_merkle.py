@@ -86,10 +86,9 @@ def test_a_proof_of_the_wrong_length_is_a_named_error() -> None:
 
 
 def test_a_hash_of_another_length_than_32_bytes_is_refused() -> None:
-    """Otherwise the border between two hashes could move, and one tree would have several proofs."""
     with pytest.raises(BadProof, match="32 bytes"):
         root_from_inclusion(LEAVES[0], 0, 2, [LEAVES[1] + b"x"])
-    leaves = [LEAVES[0], LEAVES[1], b"7" * 32, LEAVES[3]]
+    leaves = [LEAVES[0], LEAVES[1], b"7" * 32, LEAVES[3]]  # so that the borders between the hashes could move
     roots = tree_root(leaves[:3]), tree_root(leaves)
     moved = [b"7" * 31, b"7" + LEAVES[3], tree_root(leaves[:2]) + b"7"]
     assert verify_consistency(3, 4, *roots, [leaves[2], leaves[3], tree_root(leaves[:2])])

@@ -94,7 +94,7 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     subtrees = inclusion_subtrees(index, size)
     if len(proof) != len(subtrees):
         raise BadProof(f"leaf {index} of {size} is proven by {len(subtrees)} hashes, not {len(proof)}")
-    if not _are_hashes(proof):
+    if any(len(value) != 32 for value in proof):
         raise BadProof("a proof holds hashes of 32 bytes")
     root = leaf
     for (start, _), sibling in zip(subtrees, proof, strict=True):
@@ -147,7 +147,7 @@ def verify_consistency(
     if not 0 <= old_size <= new_size:
         return False
     subtrees = consistency_subtrees(old_size, new_size)
-    if len(proof) != len(subtrees) or not _are_hashes(proof):
+    if len(proof) != len(subtrees):
         return False
     if old_size == 0:
         return old_root == EMPTY_ROOT and (new_size > 0 or new_root == EMPTY_ROOT)
@@ -161,11 +161,6 @@ def verify_consistency(
         else:
             old, new = node_hash(sibling, old), node_hash(sibling, new)
     return old == old_root and new == new_root
-
-
-def _are_hashes(proof: Sequence[bytes]) -> bool:
-    """Return whether each is 32 bytes long: other lengths would let the border between two of them move."""
-    return all(len(value) == 32 for value in proof)
 
 
 def _left_width(size: int) -> int:
