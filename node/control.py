@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple, cast
 from node import jsonrpc
 from node.events import Answer, Event, Forget, Notice, Refuse, Submit
 from node.jsonrpc import Call, RpcError
-from node.methods import LEVELS, SUBSCRIBE_PARAMS, Node, Read, Ready, arguments, method_of
+from node.methods import LEVELS, SUBSCRIBE_PARAMS, Node, Read, Ready, Submission, arguments, method_of
 from node.private import FILE_MODE, PathError, trouble
 from node.query import BookDamaged, ChainChanged, NotFound, Query
 from node.session import Reply, Session
@@ -135,9 +135,11 @@ class Control:
             del self._asked[request]
             self._node.post(Forget(request))
 
-    def submit(self, session: Session, replies: Sequence[Reply], raws: tuple[bytes, ...]) -> None:
-        """Hand entries to the core, all in one."""
-        self._ask(_Asked(session, replies, is_submit=True), lambda request: Submit(request, raws))
+    def submit(self, session: Session, entries: Sequence[tuple[Reply, Submission]]) -> None:
+        """Hand entries to the core, all in one; the first says for all whether they may replace others."""
+        raws, replace = tuple(submission.raw for _, submission in entries), entries[0][1].replace
+        asked = _Asked(session, [reply for reply, _ in entries], is_submit=True)
+        self._ask(asked, lambda request: Submit(request, raws, replace))
 
     def call(self, session: Session, call: Call, reply: Reply) -> None:
         """Begin to answer any other call. Raises RpcError."""

@@ -107,6 +107,11 @@ class Submit(NamedTuple):
 
     request: int
     raws: tuple[bytes, ...]
+    replace: bool = False
+    """May take the place of a pending entry of the same nonce, for a higher fee; else that nonce is used.
+
+    Two commands that pay at the same moment find the same nonce free: the later one must not undo the first.
+    """
 
 
 class MineBlocks(NamedTuple):

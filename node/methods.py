@@ -82,7 +82,7 @@ class Node(Protocol):
         """Return the pending entries whose sender or recipient the key is."""
 
     def waiting(self, txid: bytes) -> Waiting | None:
-        """Return an entry that is in no block: pending, or remembered to have lost its place."""
+        """Return what is known of an entry that is in no block: pending, or it lost its place to another."""
 
     def open_book(self) -> ReadBook:
         """Open the durable book for reading. Called on another thread."""
@@ -201,17 +201,34 @@ def _from_hex(value: object, most: int) -> bytes | None:
         return None
 
 
-def entry_of(params: dict[str, Any] | list[Any]) -> bytes:
-    """Return the bytes that the params of `submit` hold; on a path of its own, for it is called most."""
+class Submission(NamedTuple):
+    """What `submit` hands over."""
+
+    raw: bytes
+    """The signed entry."""
+    replace: bool
+    """As for `events.Submit`."""
+
+
+def submission_of(params: dict[str, Any] | list[Any]) -> Submission:
+    """Return what the params of `submit` hold; on a path of its own, for it is called most. RpcError."""
+    replace = False
     match params:
-        case {"entry": value} | [value]:
+        case {"entry": value, "replace": bool(replace)} if len(params) == 2:
+            raw = _from_hex(value, MAX_ENTRY_BYTES)
+        case {"entry": value} | [value] if len(params) == 1:
+            raw = _from_hex(value, MAX_ENTRY_BYTES)
+        case [value, bool(replace)]:
             raw = _from_hex(value, MAX_ENTRY_BYTES)
         case _:
             raw = None
-    if not raw or len(params) != 1:
-        message = f"submit takes `entry`: the signed entry, at most {MAX_ENTRY_BYTES} bytes in hexadecimal"
-        raise RpcError(jsonrpc.INVALID_PARAMS, "invalid-params", message, "see docs/socket.md")
-    return raw
+    if not raw:
+        message = (
+            f"submit takes `entry` (the signed entry, at most {MAX_ENTRY_BYTES} bytes in hexadecimal) "
+            "and, where wanted, `replace` (true or false)"
+        )
+        raise _wrong(message)
+    return Submission(raw, replace)
 
 
 def arguments(name: str, params: Sequence[Param], given: dict[str, Any] | list[Any]) -> Arguments:
@@ -299,7 +316,7 @@ def _pending(node: Node, arguments: Arguments) -> Outcome:
     def page(_: Query) -> list[Json]:
         entries.sort(key=lambda entry: (entry.timestamp_ms, entry.txid))
         shown = entries[first : first + arguments["limit"]]
-        return [waiting_fields(Waiting(entry, "pending"), prefix) for entry in shown]
+        return [waiting_fields(entry.txid, Waiting("pending", entry), prefix) for entry in shown]
 
     return Read(page)
 

@@ -101,11 +101,12 @@ class Book(Protocol):
 
 
 class Waiting(NamedTuple):
-    """An entry that is in no block, as the core knows it."""
+    """What the core knows of an entry that is in no block."""
 
-    entry: Entry
     status: str
-    """`pending`, or `conflicted` where another entry took its nonce or its lifetime ended."""
+    """`pending`, or `conflicted` where another entry took its place or its lifetime ended."""
+    entry: Entry | None = None
+    """None where it is no longer at hand."""
 
 
 class After(NamedTuple):
@@ -175,7 +176,7 @@ class Query:
             if place.position < len(stored.sane.leaves) and stored.sane.leaves[place.position] == txid:
                 return self._confirmed(stored, place.position)
         if waiting is not None:
-            return waiting_fields(waiting, self._parameters.prefix)
+            return waiting_fields(txid, waiting, self._parameters.prefix)
         return _tx_fields(txid)
 
     def history(self, key: bytes, limit: int, after: After | None = None) -> list[Json]:
@@ -387,9 +388,10 @@ class Query:
         return total
 
 
-def waiting_fields(waiting: Waiting, prefix: str) -> Json:
+def waiting_fields(txid: bytes, waiting: Waiting, prefix: str) -> Json:
     """Return an entry that is in no block, with the fields of `tx`; `prefix` is that of addresses."""
-    return _tx_fields(waiting.entry.txid, waiting.status) | _content(waiting.entry, prefix)
+    content = {} if waiting.entry is None else _content(waiting.entry, prefix)
+    return _tx_fields(txid, waiting.status) | content
 
 
 _BRANCH_STATUS: Final = {

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from node import jsonrpc
 from node.jsonrpc import BadCall, Call, RpcError
-from node.methods import entry_of
+from node.methods import Submission, submission_of
 
 MAX_LINE: Final = 1 << 20
 """Bytes of one message from a client: an array of some 2,000 entries."""
@@ -46,8 +46,8 @@ class Server(Protocol):
     def lost(self, session: Session) -> None:
         """Forget a session and what it asked for."""
 
-    def submit(self, session: Session, replies: Sequence[Reply], raws: tuple[bytes, ...]) -> None:
-        """Hand entries to the core."""
+    def submit(self, session: Session, entries: Sequence[tuple[Reply, Submission]]) -> None:
+        """Hand entries, which may all replace others or all may not, to the core."""
 
     def call(self, session: Session, call: Call, reply: Reply) -> None:
         """Begin to answer any other call. Raises RpcError."""
@@ -104,7 +104,7 @@ class Session(asyncio.Protocol):
         self._buffer = bytearray()
         self._searched = 0  # bytes of the buffer that hold no line's end
         self._out: list[str] = []
-        self._entries: list[tuple[Reply, bytes]] = []
+        self._entries: list[tuple[Reply, Submission]] = []
         self._under_way = 0
         self._reads = 0
         self._writable = True
@@ -192,19 +192,24 @@ class Session(asyncio.Protocol):
             if isinstance(call, BadCall):
                 raise call.error
             if call.method == "submit":
-                self._entries.append((reply, entry_of(call.params)))
-                if len(self._entries) >= MAX_MERGED:
-                    self._hand_over()
+                self._gather(reply, submission_of(call.params))
                 return
             self._hand_over()  # what was typed first is looked at first
             self._server.call(self, call, reply)
         except RpcError as error:
             reply.error(error)
 
+    def _gather(self, reply: Reply, submission: Submission) -> None:
+        """Keep an entry until the end of what came in one go."""
+        full = len(self._entries) >= MAX_MERGED
+        if full or (self._entries and self._entries[0][1].replace != submission.replace):
+            self._hand_over()
+        self._entries.append((reply, submission))
+
     def _hand_over(self) -> None:
         if self._entries:
             entries, self._entries = self._entries, []
-            self._server.submit(self, [reply for reply, _ in entries], tuple(raw for _, raw in entries))
+            self._server.submit(self, entries)
 
     # Out ------------------------------------------------------------------------------------------
 

@@ -212,8 +212,8 @@ def test_an_entry_in_no_block_has_the_status_that_the_core_gives_it(
     query: Query, chain: ChainBuilder, status: str
 ) -> None:
     entry = chain.entry(BOB, ANN, 3_00, nonce=0, memo="later")
-    found = query.tx(entry.txid, Waiting(entry, status))
-    assert found == waiting_fields(Waiting(entry, status), "test")
+    found = query.tx(entry.txid, Waiting(status, entry))
+    assert found == waiting_fields(entry.txid, Waiting(status, entry), "test")
     assert set(found) == TX_FIELDS
     assert (found["status"], found["height"], found["confirmations"]) == (status, None, 0)
     assert (found["sender"], found["amount"], found["memo"]) == (address(BOB), 3_00, "later")
@@ -221,7 +221,13 @@ def test_an_entry_in_no_block_has_the_status_that_the_core_gives_it(
 
 def test_a_block_weighs_more_than_what_the_core_remembers(query: Query, tip: Built) -> None:
     entry = tip.path()[2].entries[0]
-    assert query.tx(entry.txid, Waiting(entry, "pending"))["status"] == "confirmed"
+    assert query.tx(entry.txid, Waiting("pending", entry))["status"] == "confirmed"
+
+
+def test_an_entry_that_is_no_longer_at_hand_still_has_its_status(query: Query) -> None:
+    found = query.tx(b"\x07" * 32, Waiting("conflicted"))
+    assert set(found) == TX_FIELDS
+    assert (found["txid"], found["status"], found["sender"]) == ("07" * 32, "conflicted", None)
 
 
 # -------------------------------------------------------------------------------------------- history
