@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from node.events import CheckSignatures
+from node.ledger import signature
 from node.outbox import Outbox
 
 SignatureItem = tuple[bytes, bytes, bytes]
 """(public key, message, signature)."""
 
+INLINE: Final = 2
+"""So few signatures are checked at once: 45 us each, against some 100 us through a thread."""
 CHUNK: Final = 256
 """Signatures in one batch: 12 ms of a thread, so that one block keeps every core busy."""
 
@@ -41,10 +44,11 @@ class SignatureChecks:
     def ask(self, items: Sequence[SignatureItem], done: Callable[[list[int]], None]) -> None:
         """Have the signatures verified; `done` gets the indices of those that are bad, ascending.
 
-        With nothing to ask, `done` is called at once.
+        A few are verified here and now, which is sooner done than handed over; then `done` is called at once.
         """
-        if not items:
-            done([])
+        if len(items) <= INLINE:
+            valid = signature.verify_many(items)
+            done([index for index, good in enumerate(valid) if not good])
             return
         question = _Question(done, -(-len(items) // CHUNK))
         for start in range(0, len(items), CHUNK):

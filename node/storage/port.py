@@ -171,6 +171,9 @@ class Store(Protocol):
     def main_at(self, height: int) -> BlockRecord | None:
         """Return the main chain's block at this height, None above the tip."""
 
+    def main_headers(self, first: int, count: int) -> list[bytes]:
+        """Return the raw headers of the main chain from height `first` on, at most `count`, ascending."""
+
     def body(self, block_id: int) -> bytes | None:
         """Return the raw bytes as stored, None where there are none. The caller hashes them again."""
 

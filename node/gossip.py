@@ -1,0 +1,324 @@
+"""Relay: what to tell whom, and what to hand out when asked.
+
+Pure. Entries are told by INVENTORY to those who are not known to have them, and fetched from one peer at a
+time; new blocks by HEADERS where the peer is known to have the parent, else by INVENTORY. Whatever is told or
+served of the book waits until it is durable, and stored bytes are hashed again before they leave.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from node.chain import Chain
+from node.events import Now
+from node.ledger.block import hash_header
+from node.ledger.entry import Entry
+from node.mempool.recent import Recent
+from node.messages import (
+    MAX_ENTRIES,
+    MAX_HASHES,
+    MAX_HEADERS,
+    BlockMessage,
+    Entries,
+    GetData,
+    GetHeaders,
+    Headers,
+    Inventory,
+    Kind,
+    NotFound,
+)
+from node.outbox import Outbox
+from node.session import Session, Sessions
+from node.storage.port import BlockRecord, Standing, Store
+from node.sync import Sync
+
+TRICKLE_MS: Final = 50
+"""Entries are told in groups this far apart: few messages, and little delay."""
+KNOWN_ENTRIES: Final = 20_000
+"""Entries that a peer is remembered to have."""
+WANTED_ENTRIES: Final = 20_000
+"""Entries asked for and not yet there, of all peers together."""
+ASK_AGAIN_MS: Final = 10_000
+"""An entry that did not come is asked of another peer."""
+OFFER_AGAIN_MS: Final = 15_000
+"""Own entries are told again this often until a peer has them."""
+TOLD_AT_ONCE: Final = 8
+"""New headers told in one HEADERS; a peer further behind gets the tip's hash and asks."""
+SERVED_BLOCKS: Final = 64
+"""Blocks that a peer may have asked for and not yet got: more is a fault."""
+_GREEDY_COST: Final = 20
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What gossip knows of one connection."""
+
+    known: Recent[bytes, None] = field(default_factory=lambda: Recent(KNOWN_ENTRIES))
+    to_tell: dict[bytes, None] = field(default_factory=dict)
+    flush_ms: int | None = None
+    to_serve: deque[bytes] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """An entry that peers told of."""
+
+    asked: int
+    ask_again_ms: int
+    others: dict[int, None] = field(default_factory=dict)
+
+
+class Gossip:
+    """Relay of one node."""
+
+    def __init__(  # noqa: PLR0913 - the parts that relay stands between
+        self,
+        store: Store,
+        chain: Chain,
+        sync: Sync,
+        sessions: Sessions,
+        out: Outbox,
+        pending: Callable[[bytes], Entry | None],
+        is_known: Callable[[bytes], bool],
+    ) -> None:
+        """`pending(txid)` gives an entry that may be handed out; `is_known(txid)` is true where none is wanted."""
+        self._store = store
+        self._chain = chain
+        self._sync = sync
+        self._sessions = sessions
+        self._out = out
+        self._pending = pending
+        self._is_known = is_known
+        self._peers: dict[int, _Peer] = {}
+        self._wanted: dict[bytes, _Wanted] = {}
+        self._unheard: dict[bytes, int] = {}
+        """Own entries that no peer is known to have -> when to offer them again; monotonic milliseconds."""
+
+    # -------------------------------------------------------------------------------------- connections
+
+    def opened(self, connection: int, txids: Iterable[bytes], now: Now) -> None:
+        """Tell a new peer of what is pending here."""
+        peer = self._peers[connection] = _Peer()
+        for txid in txids:
+            self._queue(peer, txid, now)
+
+    def closed(self, connection: int) -> None:
+        """Forget a peer; what was asked of it is asked of others when its time has come."""
+        self._peers.pop(connection, None)
+        for wanted in self._wanted.values():
+            wanted.others.pop(connection, None)
+            if wanted.asked == connection:
+                wanted.ask_again_ms = 0
+
+    # ------------------------------------------------------------------------------------------ entries
+
+    def entry_added(self, entry: Entry, origin: int | None, now: Now) -> None:
+        """Tell the others of a pending entry. `origin`: the connection it came from; None for one typed here."""
+        self._wanted.pop(entry.txid, None)
+        if origin is None:
+            self._unheard[entry.txid] = now.mono_ms + OFFER_AGAIN_MS
+        for connection, peer in self._peers.items():
+            if connection != origin:
+                self._queue(peer, entry.txid, now)
+
+    def entry_gone(self, txid: bytes) -> None:
+        """Offer an entry no more: it is in a block, or void."""
+        self._unheard.pop(txid, None)
+
+    def entries_came(self, connection: int, txids: Iterable[bytes]) -> None:
+        """Note that a peer has these."""
+        peer = self._peers.get(connection)
+        for txid in txids:
+            self._heard(txid)
+            self._wanted.pop(txid, None)
+            if peer is not None:
+                peer.known.note(txid, None)
+
+    def _queue(self, peer: _Peer, txid: bytes, now: Now) -> None:
+        if txid not in peer.known:
+            peer.to_tell[txid] = None
+            if peer.flush_ms is None:
+                peer.flush_ms = now.mono_ms + TRICKLE_MS
+
+    def _heard(self, txid: bytes) -> None:
+        self._unheard.pop(txid, None)
+
+    def told_of_entries(self, connection: int, txids: Sequence[bytes], now: Now) -> None:
+        """Take an INVENTORY of entries: ask for those that are not known."""
+        peer = self._peers.get(connection)
+        if peer is None:
+            return
+        ask = []
+        for txid in txids:
+            peer.known.note(txid, None)
+            peer.to_tell.pop(txid, None)
+            self._heard(txid)
+            if self._is_known(txid):
+                continue
+            wanted = self._wanted.get(txid)
+            if wanted is not None:
+                wanted.others[connection] = None
+            elif len(self._wanted) < WANTED_ENTRIES:
+                self._wanted[txid] = _Wanted(connection, now.mono_ms + ASK_AGAIN_MS)
+                ask.append(txid)
+        self._ask(connection, ask)
+
+    def _ask(self, connection: int, txids: Sequence[bytes]) -> None:
+        for start in range(0, len(txids), MAX_HASHES):
+            self._sessions.send(connection, GetData(Kind.ENTRY, tuple(txids[start : start + MAX_HASHES])))
+
+    def not_found(self, connection: int, txids: Sequence[bytes]) -> None:
+        """Take a NOT_FOUND of entries: ask the others at once."""
+        for txid in txids:
+            wanted = self._wanted.get(txid)
+            if wanted is not None and wanted.asked == connection:
+                wanted.ask_again_ms = 0
+
+    def asked_for_entries(self, connection: int, txids: Sequence[bytes]) -> None:
+        """Answer GET_DATA of entries."""
+        peer = self._peers.get(connection)
+        if peer is None:
+            return
+        found = [(txid, self._pending(txid)) for txid in txids[:MAX_ENTRIES]]
+        raws = tuple(entry.raw for _, entry in found if entry is not None)
+        if raws:
+            self._sessions.send(connection, Entries(raws))
+        for txid, entry in found:
+            if entry is not None:
+                peer.known.note(txid, None)
+                self._heard(txid)
+        missing = tuple(txid for txid, entry in found if entry is None)
+        if missing:
+            self._sessions.send(connection, NotFound(Kind.ENTRY, missing))
+
+    # ------------------------------------------------------------------------------------------- blocks
+
+    def new_tip(self, record: BlockRecord, batch: int) -> None:
+        """Tell everyone of a new tip, once it is durable."""
+        for session in self._sessions.open():
+            best = self._sync.known_best(session.connection)
+            if best is not None and self._chain.tree.is_ancestor(record, best):
+                continue
+            self._tell_of_tip(session, record, best, batch)
+            self._sync.learned(session.connection, record)
+
+    def _tell_of_tip(self, session: Session, record: BlockRecord, best: BlockRecord | None, batch: int) -> None:
+        tree = self._chain.tree
+        if best is not None:
+            fork = tree.fork_point(record, best)
+            if record.height - fork.height <= TOLD_AT_ONCE:
+                headers = tuple(block.header.raw for block in tree.path(fork, record))
+                self._sessions.send(session.connection, Headers(headers), batch)
+                return
+        self._sessions.send(session.connection, Inventory(Kind.BLOCK, (record.hash,)), batch)
+
+    def asked_for_headers(self, connection: int, asked: GetHeaders) -> None:
+        """Answer GET_HEADERS from the main chain."""
+        start = 0
+        for block_hash in asked.locator:
+            record = self._store.find(block_hash)
+            if record is not None and self._is_on_main(record):
+                start = record.height
+                self._sync.learned(connection, record)
+                break
+        headers: list[bytes] = []
+        for raw in self._store.main_headers(start + 1, MAX_HEADERS):
+            headers.append(raw)
+            if asked.stop.strip(b"\x00") and hash_header(raw) == asked.stop:
+                break
+        self._sessions.send(connection, Headers(tuple(headers)), self._out.latest)
+
+    def _is_on_main(self, record: BlockRecord) -> bool:
+        main = self._store.main_at(record.height)
+        return main is not None and main.id == record.id
+
+    def asked_for_blocks(self, connection: int, hashes: Sequence[bytes], now: Now) -> None:
+        """Take a GET_DATA of blocks; they leave as fast as the peer reads."""
+        peer = self._peers.get(connection)
+        if peer is None:
+            return
+        if len(peer.to_serve) + len(hashes) > SERVED_BLOCKS:
+            self._sessions.fault(
+                connection, "too-many-blocks-asked", _GREEDY_COST, f"{len(hashes)} more blocks at once", now
+            )
+            return
+        peer.to_serve.extend(hashes)
+        self.serve(connection)
+
+    def serve(self, connection: int) -> None:
+        """Send blocks that a peer waits for, while it reads them."""
+        peer = self._peers.get(connection)
+        session = self._sessions.get(connection)
+        if peer is None or session is None:
+            return
+        missing = []
+        while peer.to_serve and not session.is_busy:
+            block_hash = peer.to_serve.popleft()
+            record = self._store.find(block_hash)
+            if record is None or record.standing not in (Standing.STORED, Standing.PROVEN) or record.height == 0:
+                missing.append(block_hash)
+                continue
+            # Hashed to its header again: what was edited on this disk is never handed on.
+            raw = self._chain.load(record).block.raw
+            self._sessions.send(connection, BlockMessage(raw), self._out.latest)
+        if missing:
+            self._sessions.send(connection, NotFound(Kind.BLOCK, tuple(missing)))
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def tick(self, now: Now) -> None:
+        """Tell what has gathered; ask others for what did not come; offer own entries again."""
+        for connection, peer in self._peers.items():
+            if peer.flush_ms is not None and now.mono_ms >= peer.flush_ms:
+                self._flush(connection, peer)
+        again: dict[int, list[bytes]] = {}
+        for txid, wanted in list(self._wanted.items()):
+            if now.mono_ms < wanted.ask_again_ms:
+                continue
+            if self._is_known(txid) or not wanted.others:
+                del self._wanted[txid]
+                continue
+            wanted.asked = next(iter(wanted.others))
+            del wanted.others[wanted.asked]
+            wanted.ask_again_ms = now.mono_ms + ASK_AGAIN_MS
+            again.setdefault(wanted.asked, []).append(txid)
+        for connection, txids in again.items():
+            self._ask(connection, txids)
+        self._offer_again(now)
+
+    def _flush(self, connection: int, peer: _Peer) -> None:
+        txids = [txid for txid in peer.to_tell if self._pending(txid) is not None]
+        peer.to_tell.clear()
+        peer.flush_ms = None
+        for txid in txids:
+            peer.known.note(txid, None)
+        for start in range(0, len(txids), MAX_HASHES):
+            # What was typed here is in the journal before anyone hears of it.
+            told = Inventory(Kind.ENTRY, tuple(txids[start : start + MAX_HASHES]))
+            self._sessions.send(connection, told, self._out.latest)
+
+    def _offer_again(self, now: Now) -> None:
+        due = [txid for txid, due_ms in self._unheard.items() if now.mono_ms >= due_ms]
+        for txid in due:
+            self._unheard[txid] = now.mono_ms + OFFER_AGAIN_MS
+        for start in range(0, len(due), MAX_HASHES):
+            part = tuple(txid for txid in due[start : start + MAX_HASHES] if self._pending(txid) is not None)
+            for connection in self._peers:
+                if part:
+                    self._sessions.send(connection, Inventory(Kind.ENTRY, part))
+
+    def deadline(self) -> int | None:
+        """Return when `tick` is wanted next; monotonic milliseconds."""
+        times = [peer.flush_ms for peer in self._peers.values() if peer.flush_ms is not None]
+        if self._wanted:
+            times.append(min(wanted.ask_again_ms for wanted in self._wanted.values()))
+        if self._unheard and self._peers:
+            times.append(min(self._unheard.values()))
+        return min(times, default=None)
+
+    def heard_by_peers(self, txid: bytes) -> int:
+        """Return how many connected peers are known to have an entry."""
+        return sum(txid in peer.known for peer in self._peers.values())

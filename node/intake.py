@@ -1,0 +1,259 @@
+"""Entries on their way in, from peers and from the local socket, until they are pending or refused.
+
+Pure. Cheap first: form, then policy, then the signature (in batches, elsewhere), then policy again as the
+world may have moved. Whoever typed an entry here is answered once it is in the journal on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from node.checks import SignatureChecks
+from node.events import Answer, Level, Now
+from node.gossip import Gossip
+from node.ledger import rules
+from node.ledger.entry import Entry, decode_entry
+from node.ledger.errors import RuleBroken
+from node.mempool import Checked, Held, InCheck, Mempool, Refused, Saved, Verified
+from node.mempool.recent import Recent
+from node.messages import Reject
+from node.outbox import Outbox
+from node.session import Sessions
+from node.storage.port import Store
+
+MAX_TURNED_AWAY: Final = 10_000
+"""Refused entries that are remembered until the next tip."""
+FROM_FILE: Final = -1
+"""Origin of an entry that was saved when the node stopped."""
+
+
+@dataclass(slots=True)
+class _Submission:
+    """Entries typed here, to be answered together."""
+
+    request: int
+    results: list[object]
+    missing: int
+    journal: list[bytes]
+
+
+class _Asker(NamedTuple):
+    """Who waits for an entry that is being checked."""
+
+    submission: _Submission
+    index: int
+
+
+class Intake:
+    """The way of an entry into the mempool."""
+
+    def __init__(  # noqa: PLR0913 - the parts that an entry passes
+        self,
+        network_id: bytes,
+        store: Store,
+        mempool: Mempool,
+        checks: SignatureChecks,
+        sessions: Sessions,
+        out: Outbox,
+    ) -> None:
+        self._network_id = network_id
+        self._store = store
+        self._mempool = mempool
+        self._checks = checks
+        self._sessions = sessions
+        self._out = out
+        self._in_check = InCheck()
+        self._askers: dict[bytes, list[_Asker]] = {}
+        self._turned_away: Recent[bytes, None] = Recent(MAX_TURNED_AWAY)
+        """Refused by policy since the last tip; peers that tell of these are not asked for them."""
+        self.verified = Verified()
+        """Names of entries whose signatures were checked."""
+        self.added: Callable[[Entry, int | None, bool, Now], None] = lambda *_: None
+        """Called with each entry that is pending now, the connection it came from, and whether it was typed here."""
+
+    def is_known(self, txid: bytes) -> bool:
+        """True where an entry need not be fetched."""
+        return txid in self._mempool or txid in self._in_check or txid in self._turned_away
+
+    def tip_changed(self) -> None:
+        """Look again at what was refused: it may fit the new tip."""
+        self._turned_away = Recent(MAX_TURNED_AWAY)
+
+    # ---------------------------------------------------------------------------------------- from peers
+
+    def from_peer(self, connection: int, raws: Sequence[bytes], gossip: Gossip, now: Now) -> None:
+        """Take an ENTRIES message."""
+        entries = []
+        try:
+            entries = [decode_entry(raw) for raw in raws]
+        except RuleBroken as broken:
+            self._sessions.fault(connection, broken.rule, 100, f"entry: {broken.detail}", now)
+            return
+        gossip.entries_came(connection, [entry.txid for entry in entries])
+        held = [
+            entry
+            for entry in entries
+            if not self.is_known(entry.txid)
+            and self._hold(Held(entry, own=False, received_ms=now.wall_ms, origin=connection), now)
+        ]
+        self._check(held, now)
+
+    def _hold(self, held: Held, now: Now) -> bool:
+        try:
+            self._admit(held.entry, now, own=held.own)
+            self._in_check.hold(held)
+        except Refused as refused:
+            self._refused(held, refused)
+            return False
+        return True
+
+    def _admit(self, entry: Entry, now: Now, *, own: bool) -> None:
+        account = self._store.account(entry.sender)
+        self._mempool.admit(entry, account, self._store.tip().header.timestamp_ms, now.wall_ms, own=own)
+
+    # ------------------------------------------------------------------------------------ typed here
+
+    def submit(self, request: int, raws: Sequence[bytes], now: Now) -> None:
+        """Take entries from the local socket; answers a list, for each its txid or the refusal."""
+        submission = _Submission(request, [None] * len(raws), len(raws), [])
+        held = []
+        for index, raw in enumerate(raws):
+            entry = self._submit_one(_Asker(submission, index), raw, now)
+            if entry is not None:
+                held.append(entry)
+        self._check(held, now)
+        if not raws:
+            self._answer(submission)
+
+    def _submit_one(self, asker: _Asker, raw: bytes, now: Now) -> Entry | None:
+        """Return the entry where its signature is to be checked."""
+        try:
+            entry = decode_entry(raw)
+        except RuleBroken as broken:
+            self._tell(asker, _refusal(broken.rule, broken.detail, "this is no entry: was it cut or changed?"))
+            return None
+        if self._mempool.adopt(entry.txid):
+            asker.submission.journal.append(raw)
+            self._tell(asker, entry.txid.hex())
+            return None
+        askers = self._askers.setdefault(entry.txid, [])
+        askers.append(asker)
+        if entry.txid in self._in_check:
+            return None
+        return entry if self._hold(Held(entry, own=True, received_ms=now.wall_ms, origin=0), now) else None
+
+    def restore(self, saved: Sequence[Saved], now: Now) -> int:
+        """Take entries that were pending when the node stopped, to be checked again; return how many are looked at."""
+        held = []
+        for one in saved:
+            try:
+                entry = decode_entry(one.raw)
+            except RuleBroken:
+                continue
+            if not self.is_known(entry.txid) and self._hold(
+                Held(entry, own=one.own, received_ms=one.received_ms, origin=FROM_FILE), now
+            ):
+                held.append(entry)
+        self._check(held, now)
+        return len(held)
+
+    # ------------------------------------------------------------------------------------- signatures
+
+    def _check(self, entries: list[Entry], now: Now) -> None:
+        """Have the signatures verified that were not before; `now` is when the entries came."""
+        unknown = [entry for entry in entries if entry.txid not in self.verified]
+        items = rules.signature_items(self._network_id, unknown)
+
+        def done(bad: list[int]) -> None:
+            wrong = {unknown[index].txid for index in bad}
+            for entry in entries:
+                for checked in self._in_check.settle(entry.txid, valid=entry.txid not in wrong):
+                    self._checked(checked, now)
+
+        self._checks.ask(items, done)
+
+    def _checked(self, checked: Checked, now: Now) -> None:
+        held = checked.held
+        entry = held.entry
+        if not checked.valid:
+            broken = rules.signature_broken()
+            if held.origin > 0:
+                self._sessions.fault(held.origin, broken.rule, 100, f"entry {_short(entry)}: {broken.detail}", now)
+            hint = "it was changed after it was signed, or signed for another network"
+            self._answer_askers(entry, _refusal(broken.rule, broken.detail, hint))
+            return
+        self.verified.add(entry.txid)
+        own = held.own or entry.txid in self._askers
+        try:
+            added = self._mempool.add(
+                entry,
+                self._store.account(entry.sender),
+                self._store.tip().header.timestamp_ms,
+                now.wall_ms,
+                own=own,
+                received_ms=held.received_ms,
+            )
+        except Refused as refused:
+            self._refused(held, refused)
+            return
+        self._tell_added(held, len(added.evicted))
+        for asker in self._askers.get(entry.txid, ()):
+            asker.submission.journal.append(entry.raw)
+        self._answer_askers(entry, entry.txid.hex())
+        self.added(entry, held.origin if held.origin > 0 else None, own, now)
+
+    def _tell_added(self, held: Held, evicted: int) -> None:
+        source = "typed here" if held.own else f"peer {self._sessions.name(held.origin)}"
+        if held.origin == FROM_FILE:
+            source = "from before the stop"
+        more = f", {evicted} cheaper ones gave way" if evicted else ""
+        self._out.notice(
+            "entry-pending",
+            f"{source}: entry {_short(held.entry)} pending{more}",
+            fields={"txid": held.entry.txid.hex(), "sender": held.entry.sender.hex()},
+        )
+
+    # --------------------------------------------------------------------------------------- refusals
+
+    def _refused(self, held: Held, refused: Refused) -> None:
+        """Say no by policy: it costs a peer nothing."""
+        entry = held.entry
+        self._answer_askers(entry, _refusal(refused.code, refused.detail, refused.hint))
+        if held.origin > 0:
+            self._turned_away.note(entry.txid, None)
+            self._out.notice(
+                "entry-refused",
+                f"peer {self._sessions.name(held.origin)}: entry {_short(entry)} refused ({refused.code})",
+                Level.DEBUG,
+                fields={"txid": entry.txid.hex(), "code": refused.code},
+            )
+            self._sessions.send(held.origin, Reject(refused.code, entry.txid))
+
+    def _answer_askers(self, entry: Entry, result: object) -> None:
+        for asker in self._askers.pop(entry.txid, ()):
+            self._tell(asker, result)
+
+    def _tell(self, asker: _Asker, result: object) -> None:
+        submission = asker.submission
+        submission.results[asker.index] = result
+        submission.missing -= 1
+        if submission.missing == 0:
+            self._answer(submission)
+
+    def _answer(self, submission: _Submission) -> None:
+        after = self._out.durable
+        if submission.journal:
+            batch = self._out.batch()
+            batch.journal.extend(submission.journal)
+            after = self._out.stage(batch)
+        self._out.claim(Answer(submission.request, submission.results, after), after)
+
+
+def _refusal(code: str, message: str, hint: str) -> dict[str, str]:
+    return {"code": str(code), "message": message, "hint": hint}
+
+
+def _short(entry: Entry) -> str:
+    return entry.txid.hex()[:8] + "…"

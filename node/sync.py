@@ -1,0 +1,473 @@
+"""Headers first, then blocks from several peers at once.
+
+Pure. Headers enter the tree only when their branch's work comes near the tip's; before that a branch is only
+measured (running work, last header, one hash a batch) and fetched a second time against those hashes. Blocks
+are asked for inside a window that moves with what is prepared, at most `IN_FLIGHT` a peer; a peer that stalls
+loses its turn, not the node's progress.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from node.chain import Chain
+from node.events import Level, Now
+from node.ledger import rules
+from node.ledger.block import HEADER_BYTES, Header, decode_header, hash_header
+from node.ledger.errors import Rule, RuleBroken
+from node.ledger.params import Parameters
+from node.messages import MAX_HEADERS, GetData, GetHeaders, Kind
+from node.outbox import Outbox
+from node.session import Sessions
+from node.storage.port import BlockRecord, Standing, Store
+
+IN_FLIGHT: Final = 16
+"""Blocks asked of one peer and not yet there."""
+WINDOW: Final = 1_024
+"""Blocks ahead of what is prepared that may be asked for."""
+WINDOW_BYTES: Final = 32 << 20
+"""Bodies that may be on their way or waiting in memory."""
+FIRST_STALL_MS: Final = 2_000
+LONGEST_STALL_MS: Final = 64_000
+HEADERS_ANSWER_MS: Final = 30_000
+"""A peer may take this long to answer GET_HEADERS before it is asked again."""
+REFRESH_MS: Final = 60_000
+"""A quiet peer is asked for headers this often, in case an announcement was lost with a connection."""
+NEAR_BLOCKS: Final = 40
+"""Headers enter the tree when their branch's work passes that of the block this far below the tip."""
+MEASURED_BATCHES: Final = 1 << 21
+"""Batches of headers measured before a branch is given up: past the height that a u32 holds."""
+RIVALS: Final = 4
+"""Branches with the tip's own work whose blocks are fetched, so that a tie can be ended."""
+
+_BLOCK_HEADER: Final = slice(3, 3 + HEADER_BYTES)
+"""Where the header stands in a canonical block: behind an array header and a bin 8 header."""
+_LATE_BLOCKS: Final = 256
+_UNREQUESTED_COST: Final = 10
+_UNCONNECTED_COST: Final = 20
+
+
+class _Placed(NamedTuple):
+    """A header that is measured only: not in the tree."""
+
+    header: Header
+    chain_time: int
+
+
+@dataclass(slots=True)
+class _Measured:
+    """A branch of little work so far, known by one hash a batch."""
+
+    fork: BlockRecord
+    last: _Placed
+    work: int
+    batches: list[bytes] = field(default_factory=list)
+    """Hash of the last header of each batch."""
+    fetched: int | None = None
+    """Once its work is enough: how many batches were fetched again."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What sync knows of one connection."""
+
+    best: BlockRecord | None = None
+    """The heaviest block of the tree that it has told of."""
+    asked_ms: int | None = None
+    """When GET_HEADERS was sent that is not answered yet."""
+    refresh_ms: int = 0
+    in_flight: dict[bytes, BlockRecord] = field(default_factory=dict)
+    late: dict[bytes, None] = field(default_factory=dict)
+    """Asked for, timed out, given to others; no fault when they come after all."""
+    missing: dict[bytes, None] = field(default_factory=dict)
+    """What it said it has not."""
+    stall_ms: int = FIRST_STALL_MS
+    progress_ms: int = 0
+    rest_until_ms: int = 0
+    measured: _Measured | None = None
+    unconnected: int = 0
+
+
+class Sync:
+    """Downloads of one node."""
+
+    def __init__(self, parameters: Parameters, store: Store, chain: Chain, sessions: Sessions, out: Outbox) -> None:
+        self._parameters = parameters
+        self._store = store
+        self._chain = chain
+        self._sessions = sessions
+        self._out = out
+        self._peers: dict[int, _Peer] = {}
+        self._owner: dict[bytes, int] = {}
+        """Block hash -> connection it was asked of."""
+        self._window: deque[BlockRecord] = deque()
+        self._window_target = -1
+        self._block_bytes = parameters.maximum_block_bytes
+        """What a block took lately, for the window."""
+        self.progress_ms = 0
+        """When a block last came; monotonic milliseconds."""
+
+    # -------------------------------------------------------------------------------------- connections
+
+    def opened(self, connection: int, now: Now) -> None:
+        """Ask a new peer for what it has."""
+        self._peers[connection] = _Peer()
+        self._ask_headers(connection, now)
+
+    def closed(self, connection: int, now: Now) -> None:
+        """Give what was asked of a lost peer to the others."""
+        peer = self._peers.pop(connection, None)
+        if peer is not None:
+            for block_hash in peer.in_flight:
+                self._owner.pop(block_hash, None)
+            self.schedule(now)
+
+    # ------------------------------------------------------------------------------------------ headers
+
+    def _ask_headers(self, connection: int, now: Now, locator: tuple[bytes, ...] | None = None) -> None:
+        peer = self._peers[connection]
+        peer.asked_ms = now.mono_ms
+        peer.refresh_ms = now.mono_ms + REFRESH_MS
+        best = self._chain.headers.best
+        self._sessions.send(connection, GetHeaders(locator or self._chain.tree.locator(best)))
+
+    def told_of(self, connection: int, hashes: Sequence[bytes], now: Now) -> None:
+        """Take an INVENTORY of blocks."""
+        peer = self._peers.get(connection)
+        if peer is None:
+            return
+        unknown = False
+        for block_hash in hashes:
+            record = self._store.find(block_hash)
+            if record is None:
+                unknown = True
+            else:
+                self._has(peer, record)
+        if unknown and peer.asked_ms is None and peer.measured is None:
+            self._ask_headers(connection, now)
+        self.schedule(now)
+
+    def headers_came(self, connection: int, raws: Sequence[bytes], now: Now) -> None:
+        """Take a HEADERS message, asked for or announced."""
+        peer = self._peers.get(connection)
+        if peer is None:
+            return
+        peer.asked_ms = None
+        try:
+            headers = [decode_header(raw) for raw in raws]
+            if any(after.previous != before.hash for before, after in pairwise(headers)):
+                raise RuleBroken(Rule.UNKNOWN_PARENT, "headers that do not follow each other")
+            self._place(connection, peer, headers, now)
+        except RuleBroken as broken:
+            peer.measured = None
+            self._sessions.fault(connection, broken.rule, 100, f"headers: {broken.detail}", now)
+        self.schedule(now)
+
+    def _place(self, connection: int, peer: _Peer, headers: list[Header], now: Now) -> None:
+        if not headers:
+            peer.measured = None
+            return
+        if peer.measured is not None:
+            self._go_on_measuring(connection, peer, peer.measured, headers, now)
+            return
+        parent = self._store.find(headers[0].previous)
+        if parent is None:
+            self._not_connected(connection, peer, now)
+            return
+        peer.unconnected = 0
+        enough = parent.work + sum(header.work for header in headers) >= self._enough_work()
+        if enough or self._store.find(headers[-1].hash) is not None:
+            self._take(connection, peer, headers, now)
+        else:
+            peer.measured = _Measured(parent, _Placed(parent.header, parent.chain_time), parent.work)
+            self._go_on_measuring(connection, peer, peer.measured, headers, now)
+
+    def _not_connected(self, connection: int, peer: _Peer, now: Now) -> None:
+        """Ask for what lies between; a peer that goes on sending what connects to nothing pays for it."""
+        peer.unconnected += 1
+        if peer.unconnected > 2:  # noqa: PLR2004 - an announcement and one answer may cross a reorganisation
+            self._sessions.fault(
+                connection, Rule.UNKNOWN_PARENT, _UNCONNECTED_COST, "headers that connect to nothing", now
+            )
+        if connection in self._peers:
+            self._ask_headers(connection, now)
+
+    def _enough_work(self) -> int:
+        """Return the cumulative work from which headers enter the tree."""
+        tip = self._chain.tip
+        return self._chain.tree.ancestor(tip, max(0, tip.height - NEAR_BLOCKS)).work
+
+    def _take(self, connection: int, peer: _Peer, headers: list[Header], now: Now) -> None:
+        """Enter headers into the tree, and ask for more where there may be more."""
+        taken = self._chain.headers.add(headers, now.wall_ms, connection)
+        if taken.last is not None:
+            self._has(peer, taken.last)
+        if taken.parked:
+            self._out.notice(
+                "header-parked",
+                f"peer {self._sessions.name(connection)}: block {headers[-1].height} is from the future, it waits",
+                fields={"height": headers[-1].height},
+            )
+        elif len(headers) == MAX_HEADERS:
+            self._ask_headers(connection, now)
+
+    def _has(self, peer: _Peer, record: BlockRecord) -> None:
+        if peer.best is None or record.work > peer.best.work:
+            peer.best = record
+
+    def _go_on_measuring(
+        self, connection: int, peer: _Peer, measured: _Measured, headers: list[Header], now: Now
+    ) -> None:
+        """Count the work of a branch without keeping it, then fetch it again against one hash a batch."""
+        if measured.fetched is not None:
+            self._fetch_again(connection, peer, measured, headers, now)
+            return
+        for header in headers:
+            if header.previous != measured.last.header.hash:
+                peer.measured = None  # the peer has changed its branch meanwhile: start anew, nobody to blame
+                self._ask_headers(connection, now)
+                return
+            rules.check_header_in_context(header, measured.last, self._parameters)
+            rules.sane_header(header)
+            chain_time = rules.chain_time_of(header, measured.last, self._parameters)
+            measured.last = _Placed(header, chain_time)
+            measured.work += header.work
+        measured.batches.append(headers[-1].hash)
+        if measured.work >= self._enough_work():
+            measured.fetched = 0
+            self._ask_headers(connection, now, (measured.fork.hash,))
+        elif len(headers) == MAX_HEADERS and len(measured.batches) < MEASURED_BATCHES:
+            self._ask_headers(connection, now, (headers[-1].hash,))
+        else:
+            peer.measured = None  # a branch of little work: of no use to us, and no fault of theirs
+
+    def _fetch_again(
+        self, connection: int, peer: _Peer, measured: _Measured, headers: list[Header], now: Now
+    ) -> None:
+        """Take one batch of a branch whose work was measured: it must end in the hash it ended in then."""
+        batch = measured.fetched or 0
+        if len(headers) > 0 and headers[-1].hash != measured.batches[batch]:
+            cut = [index for index, header in enumerate(headers) if header.hash == measured.batches[batch]]
+            if not cut:
+                peer.measured = None
+                self._sessions.fault(
+                    connection, Rule.UNKNOWN_PARENT, _UNCONNECTED_COST, "other headers than it showed before", now
+                )
+                return
+            headers = headers[: cut[0] + 1]
+        measured.fetched = batch + 1
+        if measured.fetched == len(measured.batches):
+            peer.measured = None
+        taken = self._chain.headers.add(headers, now.wall_ms, connection)
+        if taken.last is not None:
+            self._has(peer, taken.last)
+        if peer.measured is None or taken.parked:
+            peer.measured = None
+            self._ask_headers(connection, now)
+        else:
+            self._ask_headers(connection, now, (headers[-1].hash,))
+
+    # ------------------------------------------------------------------------------------------- blocks
+
+    def block_came(self, connection: int, raw: bytes, now: Now) -> None:
+        """Take a BLOCK message."""
+        peer = self._peers.get(connection)
+        if peer is None:
+            return
+        block_hash = hash_header(raw[_BLOCK_HEADER])
+        if peer.in_flight.pop(block_hash, None) is not None:
+            self._owner.pop(block_hash, None)
+        elif block_hash in peer.late:
+            del peer.late[block_hash]
+        else:
+            self._sessions.fault(connection, "unrequested-block", _UNREQUESTED_COST, "a block nobody asked for", now)
+            return
+        peer.progress_ms = self.progress_ms = now.mono_ms
+        peer.rest_until_ms = 0
+        peer.stall_ms = max(FIRST_STALL_MS, peer.stall_ms * 7 // 8)
+        self._block_bytes = (self._block_bytes * 7 + len(raw)) // 8
+        try:
+            self._chain.offer(raw, connection)
+        except RuleBroken as broken:
+            self._sessions.fault(connection, broken.rule, 100, f"block {block_hash.hex()[:16]}: {broken.detail}", now)
+        self.schedule(now)
+
+    def not_found(self, connection: int, hashes: Sequence[bytes], now: Now) -> None:
+        """Take a NOT_FOUND of blocks: others may have them."""
+        peer = self._peers.get(connection)
+        if peer is None:
+            return
+        for block_hash in hashes:
+            if peer.in_flight.pop(block_hash, None) is not None:
+                self._owner.pop(block_hash, None)
+                peer.missing[block_hash] = None
+                _bound(peer.missing, _LATE_BLOCKS)
+        self.schedule(now)
+
+    def schedule(self, now: Now) -> None:
+        """Ask peers for the blocks that are wanted next."""
+        wanted = self._wanted()
+        if not wanted:
+            return
+        room = max(0, WINDOW_BYTES - self._chain.held_bytes) // max(1, self._block_bytes) - len(self._owner)
+        requests: dict[int, list[bytes]] = {}
+        able = self._able(now)
+        for record in wanted:
+            if room <= 0 and requests:
+                break
+            connection = self._pick(record, able)
+            if connection is None:
+                continue
+            peer = self._peers[connection]
+            if not peer.in_flight:
+                peer.progress_ms = now.mono_ms
+            peer.in_flight[record.hash] = record
+            self._owner[record.hash] = connection
+            requests.setdefault(connection, []).append(record.hash)
+            room -= 1
+        for connection, hashes in requests.items():
+            self._sessions.send(connection, GetData(Kind.BLOCK, tuple(hashes)))
+
+    def _wanted(self) -> list[BlockRecord]:
+        """Return blocks to be asked for, in the order in which they are needed."""
+        tip, best = self._chain.tip, self._chain.headers.best
+        wanted: list[BlockRecord] = []
+        if best.work > tip.work:
+            self._move_window(best)
+            wanted += [r for r in self._window if r.hash not in self._owner and not self._chain.has_body(r)]
+        for rival in self._rivals(tip):
+            base = self._chain.tree.last_that(rival, self._chain.is_prepared)
+            if rival.height - base.height <= IN_FLIGHT:
+                path = self._chain.tree.path(base, rival)
+                wanted += [r for r in path if r.hash not in self._owner and not self._chain.has_body(r)]
+        return wanted
+
+    def _rivals(self, tip: BlockRecord) -> list[BlockRecord]:
+        heads = [leaf for leaf in self._chain.headers.leaves() if leaf.work == tip.work and leaf.id != tip.id]
+        return [head for head in heads if head.standing is Standing.HEADER][:RIVALS]
+
+    def _move_window(self, target: BlockRecord) -> None:
+        chain = self._chain
+        while self._window and chain.is_prepared(self._store.record(self._window[0].id)):
+            self._window.popleft()
+        if self._window_target != target.id or len(self._window) < IN_FLIGHT:
+            self._window_target = target.id
+            base = chain.tree.last_that(target, chain.is_prepared)
+            upto = chain.tree.ancestor(target, min(target.height, base.height + WINDOW))
+            self._window = deque(chain.tree.path(base, upto))
+
+    def _able(self, now: Now) -> dict[int, int]:
+        """Return how many more blocks each peer may be asked for now."""
+        return {
+            connection: IN_FLIGHT - len(peer.in_flight)
+            for connection, peer in self._peers.items()
+            if peer.best is not None and peer.rest_until_ms <= now.mono_ms and len(peer.in_flight) < IN_FLIGHT
+        }
+
+    def _pick(self, record: BlockRecord, able: dict[int, int]) -> int | None:
+        """Choose the peer with most room that has the block."""
+        for connection in sorted(able, key=lambda connection: -able[connection]):
+            peer = self._peers[connection]
+            if (
+                peer.best is not None
+                and record.hash not in peer.missing
+                and self._chain.tree.is_ancestor(record, peer.best)
+            ):
+                able[connection] -= 1
+                if able[connection] == 0:
+                    del able[connection]
+                return connection
+        return None
+
+    # -------------------------------------------------------------------------------------------- time
+
+    def tick(self, now: Now) -> None:
+        """Take blocks away from peers that stall, ask quiet peers again, let parked headers in."""
+        for connection, peer in list(self._peers.items()):
+            if peer.in_flight and now.mono_ms >= peer.progress_ms + peer.stall_ms:
+                self._stalled(connection, peer, now)
+            answer_due = peer.asked_ms is not None and now.mono_ms >= peer.asked_ms + HEADERS_ANSWER_MS
+            if answer_due or (peer.asked_ms is None and now.mono_ms >= peer.refresh_ms):
+                peer.measured = None
+                self._ask_headers(connection, now)
+        for parked in self._chain.headers.due(now.wall_ms):
+            self._enter_parked(parked.header, parked.origin, now)
+        self.schedule(now)
+
+    def _stalled(self, connection: int, peer: _Peer, now: Now) -> None:
+        self._out.notice(
+            "peer-stalls",
+            f"peer {self._sessions.name(connection)}: {len(peer.in_flight)} blocks did not come in "
+            f"{peer.stall_ms // 1000} s, asking others",
+            Level.INFO,
+        )
+        for block_hash in peer.in_flight:
+            self._owner.pop(block_hash, None)
+            peer.late[block_hash] = None
+        _bound(peer.late, _LATE_BLOCKS)
+        peer.in_flight.clear()
+        peer.rest_until_ms = now.mono_ms + peer.stall_ms
+        peer.stall_ms = min(LONGEST_STALL_MS, peer.stall_ms * 2)
+
+    def _enter_parked(self, header: Header, origin: int, now: Now) -> None:
+        try:
+            taken = self._chain.headers.add([header], now.wall_ms, origin)
+        except RuleBroken as broken:
+            self._sessions.fault(origin, broken.rule, 100, f"header {header.hash.hex()[:16]}: {broken.detail}", now)
+            return
+        peer = self._peers.get(origin)
+        if peer is not None:
+            if taken.last is not None:
+                self._has(peer, taken.last)
+            # More may have been built on it meanwhile.
+            self._ask_headers(origin, now)
+
+    def deadline(self, now: Now) -> int | None:
+        """Return when `tick` is wanted next; monotonic milliseconds."""
+        times = []
+        for peer in self._peers.values():
+            if peer.in_flight:
+                times.append(peer.progress_ms + peer.stall_ms)
+            if peer.rest_until_ms > now.mono_ms:
+                times.append(peer.rest_until_ms)
+            times.append(peer.refresh_ms if peer.asked_ms is None else peer.asked_ms + HEADERS_ANSWER_MS)
+        due_ms = self._chain.headers.next_due_ms()
+        if due_ms is not None:
+            times.append(now.mono_ms + max(0, due_ms - now.wall_ms))
+        return min(times, default=None)
+
+    # ------------------------------------------------------------------------------------------- views
+
+    def known_best(self, connection: int) -> BlockRecord | None:
+        """Return the heaviest block that a peer has told of."""
+        peer = self._peers.get(connection)
+        return peer.best if peer is not None else None
+
+    def learned(self, connection: int, record: BlockRecord) -> None:
+        """Note that a peer has a block: we sent it, or it asked for what follows it."""
+        peer = self._peers.get(connection)
+        if peer is not None:
+            self._has(peer, record)
+
+    def reason(self, tip: BlockRecord) -> tuple[bool, str]:
+        """Return whether no connected peer has shown a heavier branch than `tip`, and what to tell people."""
+        if not self._peers:
+            return True, "no peers"
+        best = self._chain.headers.best
+        measuring = [peer.measured for peer in self._peers.values() if peer.measured is not None]
+        if best.work > tip.work:
+            return False, f"downloading blocks: {tip.height} of {best.height}"
+        if any(measured.work > tip.work for measured in measuring):
+            return False, f"downloading headers: height {max(measured.last.header.height for measured in measuring)}"
+        if self._chain.headers.parked_count():
+            return True, "up to date, but blocks from the future wait: is this machine's clock right?"
+        return True, f"up to date with {len(self._peers)} peers"
+
+
+def _bound(table: dict[bytes, None], most: int) -> None:
+    while len(table) > most:
+        del table[next(iter(table))]
