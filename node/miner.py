@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -54,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 class _Worker:
-    """One live worker process. No method but `reports` and `end` waits."""
+    """One live worker process. No method but `report` and `end` waits."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None or process.stdout is None or process.stderr is None:
@@ -88,14 +87,15 @@ class _Worker:
             with suppress(ProcessLookupError):
                 self._process.kill()
 
-    async def reports(self) -> AsyncIterator[Report]:
-        """What it says, until it says no more. NotAReportError."""
-        with suppress(asyncio.IncompleteReadError):
-            while True:
-                yield unpack_report(await self._stdout.readexactly(REPORT_BYTES))
+    async def report(self) -> Report | None:
+        """What it says next; None when it says no more. NotAReportError."""
+        try:
+            return unpack_report(await self._stdout.readexactly(REPORT_BYTES))
+        except asyncio.IncompleteReadError:
+            return None
 
     async def end(self) -> str:
-        """Wait until it is gone (it says nothing more, or was killed); why it went."""
+        """Wait until it is gone, which it should be once it says no more or was killed; why it went."""
         loop = asyncio.get_running_loop()
         self._deadline = self._deadline or loop.call_later(END_GRACE_S, self.kill)
         status = await self._process.wait()
@@ -103,7 +103,7 @@ class _Worker:
         said = await self._stderr.read()
         self._stdin.close()
         lines = said.decode(errors="replace").strip().splitlines()
-        went = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        went = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
         return f"{went}: {lines[-1][:200]}" if lines else went
 
 
@@ -196,6 +196,11 @@ class MinerPool:
                 for index in range(self.threads):
                     group.create_task(self._keep(index), name=f"mining worker {index}")
         finally:
+            # Those whose task was cancelled: killed by now, so this is short. Done here and not in the tasks,
+            # where a second cancellation, by their own group, would cut it off.
+            for worker in self._workers.values():
+                await worker.end()
+            self._workers.clear()
             self._ended.set()
 
     async def _keep(self, index: int) -> None:
@@ -229,21 +234,24 @@ class MinerPool:
             )
         except OSError as error:
             return f"it could not be started: {error}"
-        worker = _Worker(process)
-        self._workers[index] = worker
+        worker = self._workers[index] = _Worker(process)
         try:
             self._begin(index, worker)
-            async for report in worker.reports():
-                self._take(index, report)
-            why = await worker.end()
-        except NotAReportError:
-            why = "its report made no sense"
+            why = await self._listen(index, worker)
         finally:
-            # Whatever ends this (the caller's cancellation, too), the process goes first.
-            worker.kill()
-            del self._workers[index]
-            await process.wait()
+            worker.kill()  # whatever ends this, the caller's cancellation too: no process outlives it
+        del self._workers[index]
         return None if worker.dismissed else why
+
+    async def _listen(self, index: int, worker: _Worker) -> str:
+        try:
+            while (report := await worker.report()) is not None:
+                self._take(index, report)
+        except NotAReportError:
+            worker.kill()
+            await worker.end()
+            return "its report made no sense"
+        return await worker.end()
 
     def _begin(self, index: int, worker: _Worker) -> None:
         if self._job is None:  # stopped while it was starting

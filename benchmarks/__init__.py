@@ -1,0 +1,1 @@
+"""Benchmarks: one command a figure, each beside a limit measured in the same run. They fail nothing."""
