@@ -31,7 +31,7 @@ from node.messages import (
     NotFound,
 )
 from node.outbox import Outbox
-from node.session import Session, Sessions
+from node.sessions import Session, Sessions
 from node.storage.port import BlockRecord, Standing, Store
 from node.sync import Sync
 

@@ -20,7 +20,7 @@ from node.mempool import Checked, Held, InCheck, Mempool, Refused, Saved, Verifi
 from node.mempool.recent import Recent
 from node.messages import Reject
 from node.outbox import Outbox
-from node.session import Sessions
+from node.sessions import Sessions
 from node.storage.port import Store
 
 MAX_TURNED_AWAY: Final = 10_000

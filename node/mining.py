@@ -97,6 +97,8 @@ class Mining:
         self._start_ms: int | None = None
         """On demand: when the search may start; monotonic milliseconds."""
         self._has_new_entries = False
+        self._barren_tip = -1
+        """The tip on which no pending entry can be mined; looked at again with a new entry or tip."""
         self._told_hindrance = ""
         self._not_before_ms = 0
         self.hashrate = 0
@@ -112,6 +114,7 @@ class Mining:
     def entry_added(self, *, own: bool, now: Now) -> None:
         """Take note of a new pending entry."""
         self._has_new_entries = True
+        self._barren_tip = -1
         wait = 0 if own else self._random.randrange(LONGEST_WAIT_MS + 1)
         self._wish(now.mono_ms + wait)
 
@@ -145,13 +148,21 @@ class Mining:
 
     def update(self, now: Now) -> None:
         """Start, change or stop the search as things are now."""
-        if self._mode == "on-demand" and self._start_ms is None and (len(self._mempool) or self._chain.rivals()):
-            self._wish(now.mono_ms + self._random.randrange(LONGEST_WAIT_MS + 1))
+        if self._mode == "on-demand":
+            self._reckon_demand(now)
         if not self._wants(now) or self._is_hindered(now):
             self._stop()
             return
         if self._job is None or self._is_stale(self._job, now):
             self._begin(now)
+
+    def _reckon_demand(self, now: Now) -> None:
+        """On demand: set when to start, where there is something to mine; forget it, where there is not."""
+        is_barren = self._barren_tip == self._chain.tip.id
+        if not ((len(self._mempool) and not is_barren) or self._chain.rivals()):
+            self._start_ms = None
+        elif self._start_ms is None:
+            self._wish(now.mono_ms + self._random.randrange(LONGEST_WAIT_MS + 1))
 
     def _is_hindered(self, now: Now) -> bool:
         why = self._hindrance(now)
@@ -181,6 +192,7 @@ class Mining:
         if not chosen and not self._wants_empty():
             self._stop()
             self._start_ms = None
+            self._barren_tip = parent.id
             return
         self._job = self._make(parent, timestamp_ms, chosen, now)
         self._next_job += 1

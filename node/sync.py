@@ -22,7 +22,7 @@ from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
 from node.messages import MAX_HEADERS, GetData, GetHeaders, Kind
 from node.outbox import Outbox
-from node.session import Sessions
+from node.sessions import Sessions
 from node.storage.port import BlockRecord, Standing, Store
 
 IN_FLIGHT: Final = 16
