@@ -154,11 +154,12 @@ def _name_without_overwriting(temporary: Path, path: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make a new name durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno != errno.EINVAL:  # a file system that syncs its folders by itself
             raise trouble("write in", folder, error) from None
-    finally:
-        os.close(descriptor)
