@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PURE = (
-    "ledger",
-    "chain",
-    "mempool",
-    "messages",
-    "frames",
-    "protocol",
-    "gossip",
-    "peers",
-    "sync",
-    "events",
-    "core",
-    "storage.port",
+CORE = (
+    *("ledger", "storage.port", "events", "outbox", "checks", "messages", "frames", "protocol", "sessions"),
+    *("tree", "headers", "chain", "mempool", "peers", "gossip", "sync", "intake", "mining", "core"),
 )
-"""Parts of `node` that compute and do nothing else; each is a module, or a package with all in it."""
+"""The law, and the node as one state machine: parts of `node` that must be pure, by name."""
+
+_CLAIM = re.compile(r"\bPure\b[.:;,]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +26,16 @@ class Source:
     name: str
     is_package: bool
     tree: ast.Module
+
+    @property
+    def core(self) -> bool:
+        """Whether this module belongs to the core."""
+        return self.within(*CORE)
+
+    @property
+    def pure(self) -> bool:
+        """Whether this module must be pure: as part of the core, or because its docstring says that it is."""
+        return self.core or _CLAIM.search(ast.get_docstring(self.tree) or "") is not None
 
     def within(self, *parts: str) -> bool:
         """Tell whether this module is one of the named parts of `node`, or inside one."""

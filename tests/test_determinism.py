@@ -1,4 +1,4 @@
-"""The pure parts give the same answer on every machine and every run: nothing in them is by chance.
+"""The core gives the same answer on every machine and every run: nothing in them is by chance.
 
 Reads the source: a set's order changes with the hash seed, `id` and `hash` with the process, and a float with
 the care of whoever rounds it. A set is known by how it is made or annotated in the same module; enough to
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sources import PURE, Source, program, read
+from tests.sources import Source, program, read
 
 CHANCE = frozenset({"id", "hash", "float", "round", "uuid1", "uuid4"})
 """Calls whose answer is by chance, or no integer."""
@@ -107,7 +107,7 @@ def _iterated(node: ast.AST, order_free: frozenset[ast.AST]) -> Iterator[ast.exp
 
 
 def findings(source: Source) -> list[str]:
-    """Lines of a pure module whose outcome could differ between two runs."""
+    """Lines of a module whose outcome could differ between two runs."""
     sets, order_free, found = Sets(source.tree), _order_free(source.tree), []
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and _name(node.func) in CHANCE:
@@ -124,8 +124,8 @@ def findings(source: Source) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("source", [s for s in program() if s.within(*PURE)], ids=lambda source: source.name)
-def test_nothing_in_the_pure_parts_is_left_to_chance(source: Source) -> None:
+@pytest.mark.parametrize("source", [s for s in program() if s.core], ids=lambda source: source.name)
+def test_nothing_in_the_core_is_left_to_chance(source: Source) -> None:
     assert findings(source) == []
 
 
