@@ -78,6 +78,8 @@ class BlockConnected(NamedTuple):
 
     record: BlockRecord
     entries: list[Entry]
+    miner: bytes
+    """Who was credited."""
     origin: int
     batch: int
 
@@ -438,7 +440,8 @@ class Chain:
         self.headers.replaced(record)
         self._release(record.id)
         self._tip_changed()
-        self.outcomes.append(BlockConnected(record, held.entries, held.origin, number))
+        miner = held.sane.coinbase.miner
+        self.outcomes.append(BlockConnected(record, held.entries, miner, held.origin, number))
 
     def _apply(self, held: _Held, accounts: state.Accounts) -> Iterator[int]:
         """Apply a block to accounts on the side, in slices. Raises RuleBroken."""
@@ -512,14 +515,20 @@ class Chain:
         sane = self.load(record)
         scratch = proof.scratch
         matured = self._matured(record, sane.coinbase)
-        if matured is not None:
-            state.undo_coinbase(scratch, matured)
         raws = sane.block.entries
-        for end in range(len(raws), 0, -SLICE):
-            start = max(0, end - SLICE)
-            for entry in reversed(rules.sane_entries(raws[start:end], start)):
-                state.undo_entry(scratch, entry)
-            yield end - start
+        try:
+            if matured is not None:
+                state.undo_coinbase(scratch, matured)
+            for end in range(len(raws), 0, -SLICE):
+                start = max(0, end - SLICE)
+                for entry in reversed(rules.sane_entries(raws[start:end], start)):
+                    state.undo_entry(scratch, entry)
+                yield end - start
+        except state.StateMismatch as mismatch:
+            raise StorageFault(
+                f"the stored accounts are not those of block {record.height}: {mismatch}; "
+                "stop the node and run `rebuild`"
+            ) from mismatch
         proof.at = self.tree.parent(record)
         yield 1
 

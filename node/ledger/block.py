@@ -27,6 +27,8 @@ EXTENSION_ROOT: Final = ZERO_HASH
 
 _HEADER: Final = struct.Struct(">II32s32sQIQ")
 _COUNT: Final = struct.Struct(">I")
+MAX_COUNT: Final = 2**32 - 1
+_ARRAY_OF_4: Final = b"\x94"
 _BODY_PREFIX: Final = b"\x02"
 """Domain of body roots, beside 0x00 for leaves and 0x01 for inner nodes."""
 
@@ -99,7 +101,13 @@ class Body:
 
     def root(self) -> bytes:
         """Return SHA-256(0x02 || count u32 || the three roots)."""
-        parts = (_BODY_PREFIX, _COUNT.pack(self.count), self.entries_root, self.history_root, self.extension_root)
+        parts = (
+            _BODY_PREFIX,
+            _COUNT.pack(self.count),
+            self.entries_root,
+            self.history_root,
+            self.extension_root,
+        )
         return hashlib.sha256(b"".join(parts)).digest()
 
     def fields(self) -> tuple[int, bytes, bytes, bytes]:
@@ -133,7 +141,10 @@ def decode_coinbase(raw: bytes) -> Coinbase:
         raise RuleBroken(Rule.COINBASE_ENCODING, "not an array of 4")
     height, miner, amount, note = fields
     if not (
-        codec.is_uint(height) and codec.is_bin(miner, HASH_BYTES) and codec.is_uint(amount) and codec.is_text(note)
+        codec.is_uint(height)
+        and codec.is_bin(miner, HASH_BYTES)
+        and codec.is_uint(amount)
+        and codec.is_text(note)
     ):
         raise RuleBroken(Rule.COINBASE_ENCODING, "a field has the wrong type, length or range")
     return Coinbase(height, miner, amount, note)
@@ -160,34 +171,39 @@ class Block:
 
 def encode_block(header: Header, body: Body, first_leaf: bytes, entries: tuple[bytes, ...]) -> Block:
     """Return the block made of these parts, with its canonical bytes."""
-    leaf = first_leaf if header.height == 0 else codec.decode(first_leaf)
-    return Block(header, body, first_leaf, entries, codec.encode((header.raw, body.fields(), leaf, entries)))
+    leaf = first_leaf if header.height else codec.encode(first_leaf)
+    parts = (codec.encode(header.raw), codec.encode(body.fields()), leaf, codec.encode(entries))
+    return Block(header, body, first_leaf, entries, b"".join((_ARRAY_OF_4, *parts)))
 
 
 def decode_block(raw: bytes) -> Block:
     """Return the block of these bytes. Raises RuleBroken: block-encoding, header-encoding."""
+    reader = codec.Reader(raw)
     try:
-        fields = codec.decode(raw)
+        _read_array_of_4(reader, "the block")
+        header_raw = reader.bin()
+        body = _read_body(reader)
+        # The header's height says what the third part is, and the outer form is judged first.
+        is_genesis = header_raw[4:8] == bytes(4)
+        first_leaf = reader.bin() if is_genesis else reader.flat_array()
+        entries = tuple([reader.bin() for _ in range(reader.array())])
+        reader.end()
     except codec.NotCanonical as error:
         raise RuleBroken(Rule.BLOCK_ENCODING, str(error)) from None
-    if type(fields) is not tuple or len(fields) != 4:  # noqa: PLR2004 - header, body, coinbase, entries
-        raise RuleBroken(Rule.BLOCK_ENCODING, "not an array of 4")
-    header_raw, body_fields, leaf, entries = fields
-    if type(header_raw) is not bytes or type(entries) is not tuple or not all(type(e) is bytes for e in entries):
-        raise RuleBroken(Rule.BLOCK_ENCODING, "header or entries are not bin")
-    header = decode_header(header_raw)
-    if type(leaf) is not (tuple if header.height else bytes):
-        raise RuleBroken(Rule.BLOCK_ENCODING, "coinbase is not an array")
-    first_leaf = codec.encode(leaf) if header.height else leaf
-    return Block(header, _decode_body(body_fields), first_leaf, entries, raw)
+    return Block(decode_header(header_raw), body, first_leaf, entries, raw)
 
 
-def _decode_body(fields: object) -> Body:
-    if type(fields) is not tuple or len(fields) != len(Body.__slots__):
-        raise RuleBroken(Rule.BLOCK_ENCODING, "body is not an array of 4")
-    count, *roots = fields
-    if not (type(count) is int and 0 <= count < 1 << 32 and all(codec.is_bin(root, HASH_BYTES) for root in roots)):
-        raise RuleBroken(Rule.BLOCK_ENCODING, "body has a field of the wrong type, length or range")
+def _read_array_of_4(reader: codec.Reader, what: str) -> None:
+    if reader.array() != 4:
+        raise codec.NotCanonical(f"{what} is not an array of 4")
+
+
+def _read_body(reader: codec.Reader) -> Body:
+    _read_array_of_4(reader, "the body")
+    count = reader.uint(MAX_COUNT)
+    roots = (reader.bin(), reader.bin(), reader.bin())
+    if any(len(root) != HASH_BYTES for root in roots):
+        raise codec.NotCanonical("a root is not of 32 bytes")
     return Body(count, *roots)
 
 

@@ -2,8 +2,9 @@
 
 Pure. Everything that is hashed or signed goes through here. A value is canonical when it holds only the
 types named by its record (arrays, unsigned integers, bin, text; no nil, no float, no boolean, no map, no
-ext), each in its shortest form, with nothing behind it. That is checked by encoding what was decoded and
-comparing the bytes, together with a check of each type by its record.
+ext), each in its shortest form, with nothing behind it. Small values are decoded by the msgpack library,
+encoded again and compared, and each record checks the types it names; blocks, which are long and come from
+strangers, are walked with a `Reader` that knows nothing but those four types.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ MAX_TEXT_BYTES: Final = 256
 HASH_BYTES: Final = 32
 """Length of a SHA-256 hash and of a public key."""
 
-_CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
+MAX_ARRAY: Final = 1_024
+"""Elements that an array may claim unless the caller expects more; no record and no message has as many.
+
+The library makes room for what is claimed before it is there, once for each of up to 1,024 nested arrays: a
+megabyte of claims would ask for gigabytes.
+"""
+
+_NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters; and halves of surrogate pairs, which UTF-8 cannot hold (RFC 3629 section 3) but a
+Python string can, when it comes from a command line that is no UTF-8."""
 
 
 class NotCanonical(ValueError):
@@ -35,14 +45,16 @@ def encode(value: object) -> bytes:
     return packed
 
 
-def decode(raw: bytes) -> Any:  # noqa: ANN401 - the record that is read checks each type itself
+def decode(raw: bytes, longest_array: int = MAX_ARRAY) -> Any:  # noqa: ANN401 - each record checks its types
     """Return the value (arrays as tuples) whose canonical form `raw` is.
 
     Raises NotCanonical for anything else. Types that no record allows (nil, floats, ...) may still come
     back: each record checks the types it names.
     """
     try:
-        value = msgpack.unpackb(raw, use_list=False, raw=False, strict_map_key=True)
+        value = msgpack.unpackb(
+            raw, use_list=False, raw=False, max_array_len=longest_array, max_map_len=0, max_ext_len=0
+        )
     except (ValueError, msgpack.UnpackException) as error:
         raise NotCanonical(f"not msgpack: {error}") from None
     try:
@@ -68,6 +80,103 @@ def is_text(value: object) -> bool:
     """True for text of at most 256 bytes of UTF-8 without U+0000-001F and U+007F-009F."""
     return (
         type(value) is str
+        and _NOT_TEXT.search(value) is None
         and (len(value) * 4 <= MAX_TEXT_BYTES or len(value.encode()) <= MAX_TEXT_BYTES)
-        and _CONTROL_CHARACTER.search(value) is None
     )
+
+
+_UINT: Final = "an unsigned integer"
+_BIN: Final = "bin"
+_TEXT: Final = "text"
+_ARRAY: Final = "an array"
+
+_LONG_HEADS: Final = {
+    # first byte: (type, bytes of the value or length that follow, the most that a shorter form holds)
+    0xC4: (_BIN, 1, -1),
+    0xC5: (_BIN, 2, 0xFF),
+    0xC6: (_BIN, 4, 0xFFFF),
+    0xCC: (_UINT, 1, 0x7F),
+    0xCD: (_UINT, 2, 0xFF),
+    0xCE: (_UINT, 4, 0xFFFF),
+    0xCF: (_UINT, 8, 0xFFFF_FFFF),
+    0xD9: (_TEXT, 1, 0x1F),
+    0xDA: (_TEXT, 2, 0xFF),
+    0xDB: (_TEXT, 4, 0xFFFF),
+    0xDC: (_ARRAY, 2, 0x0F),
+    0xDD: (_ARRAY, 4, 0xFFFF),
+}
+"""The forms of msgpack whose value or length stands behind the first byte, as far as records use them."""
+
+
+class Reader:
+    """Walks along canonical msgpack of the four allowed types, without making anything it was only told of.
+
+    Every method raises NotCanonical where the next bytes are not what is asked for.
+    """
+
+    __slots__ = ("_at", "_raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._at = 0
+
+    def array(self) -> int:
+        """Step into an array; return how many elements it claims to have."""
+        return self._expect(_ARRAY)
+
+    def uint(self, most: int = MAX_UINT) -> int:
+        """Return the unsigned integer that comes next, at most `most`."""
+        value = self._expect(_UINT)
+        if value > most:
+            raise NotCanonical(f"an integer above {most}")
+        return value
+
+    def bin(self) -> bytes:
+        """Return the bin that comes next."""
+        return self._content(self._expect(_BIN))
+
+    def flat_array(self) -> bytes:
+        """Step over an array of integers, bin and text; return its bytes. What they hold is not looked at."""
+        start = self._at
+        for _ in range(self.array()):
+            kind, size = self._head()
+            if kind is _ARRAY:
+                raise NotCanonical("an array inside this array")
+            if kind is not _UINT:
+                self._content(size)
+        return self._raw[start : self._at]
+
+    def end(self) -> None:
+        """Check that nothing is left."""
+        if self._at != len(self._raw):
+            raise NotCanonical(f"{len(self._raw) - self._at} bytes left over")
+
+    def _expect(self, wanted: str) -> int:
+        kind, value = self._head()
+        if kind is not wanted:
+            raise NotCanonical(f"{kind} in the place of {wanted}")
+        return value
+
+    def _content(self, length: int) -> bytes:
+        start, self._at = self._at, self._at + length
+        if self._at > len(self._raw):
+            raise NotCanonical("the end is missing")
+        return self._raw[start : self._at]
+
+    def _head(self) -> tuple[str, int]:
+        """Return the type of what comes next, and its value (integers), length or number of elements."""
+        first = self._content(1)[0]
+        if first < 0x80:
+            return _UINT, first
+        if first & 0xF0 == 0x90:
+            return _ARRAY, first & 0x0F
+        if first & 0xE0 == 0xA0:
+            return _TEXT, first & 0x1F
+        form = _LONG_HEADS.get(first)
+        if form is None:
+            raise NotCanonical(f"a type that no record has (first byte {first:#04x})")
+        kind, width, shorter = form
+        value = int.from_bytes(self._content(width), "big")
+        if value <= shorter:
+            raise NotCanonical(f"{kind} not in its shortest form")
+        return kind, value

@@ -20,7 +20,7 @@ MAX_ENTRY_BYTES: Final = 512
 """No entry is longer: nine fields at their widest come to 431 bytes. Longer input is not looked at."""
 
 ENTRY_TAG: Final = b"indelible/entry/1\x00"
-"""Says what is signed. Peer authentication (and votes, later) have other tags, so no signature serves twice."""
+"""Says what is signed. Peer authentication (and votes, later) have other tags: no signature serves twice."""
 
 _ENCODED_SIGNATURE: Final = 2 + SIGNATURE_BYTES
 """bin 8 header and the signature: always the last 66 bytes of an entry."""
@@ -30,7 +30,7 @@ _ARRAY_OF_8: Final = b"\x98"
 class Entry(NamedTuple):
     """A well-formed entry (signature not implied) with its bytes; a tuple, for millions are made.
 
-    Only `decode_entry` and `sign_entry` make one, so `raw` and `txid` always belong to the fields.
+    Only `decode_entry` and `assemble_entry` make one, so `raw` and `txid` always belong to the fields.
     """
 
     version: int
@@ -91,7 +91,7 @@ def decode_entry(raw: bytes) -> Entry:
         raise RuleBroken(Rule.ENTRY_VERSION, f"version {version}, known is {ENTRY_VERSION}")
     if not codec.is_text(memo):
         raise RuleBroken(Rule.ENTRY_MEMO, "memo over 256 bytes, or with a control character")
-    return Entry(*fields, raw, txid_of(raw))
+    return Entry._make((*fields, raw, txid_of(raw)))
 
 
 def signed_message(network_id: bytes, raw: bytes) -> bytes:
@@ -102,7 +102,7 @@ def signed_message(network_id: bytes, raw: bytes) -> bytes:
     return b"".join((ENTRY_TAG, network_id, _ARRAY_OF_8, raw[1:-_ENCODED_SIGNATURE]))
 
 
-def unsigned_message(  # noqa: PLR0913 - an entry has this many fields
+def unsigned_message(
     network_id: bytes,
     *,
     sender: bytes,
@@ -113,7 +113,14 @@ def unsigned_message(  # noqa: PLR0913 - an entry has this many fields
     timestamp_ms: int,
     memo: str,
 ) -> bytes:
-    """Return the bytes to be signed for an entry of these fields; `assemble_entry` takes the signature."""
+    """Return the bytes to be signed for an entry of these fields; `assemble_entry` takes the signature.
+
+    Raises RuleBroken where a number is out of range (entry-encoding) or the memo is no text (entry-memo).
+    """
+    if not all(map(codec.is_uint, (amount, fee, nonce, timestamp_ms))):
+        raise RuleBroken(Rule.ENTRY_ENCODING, "a number is not an integer from 0 to 2^53 - 1")
+    if not codec.is_text(memo):
+        raise RuleBroken(Rule.ENTRY_MEMO, "memo over 256 bytes, or with a control character")
     fields = (ENTRY_VERSION, sender, recipient, amount, fee, nonce, timestamp_ms, memo)
     return b"".join((ENTRY_TAG, network_id, codec.encode(fields)))
 
@@ -121,7 +128,7 @@ def unsigned_message(  # noqa: PLR0913 - an entry has this many fields
 def assemble_entry(network_id: bytes, message: bytes, signature: bytes) -> Entry:
     """Return the entry made of a message from `unsigned_message` and its signature.
 
-    Raises RuleBroken where the fields were out of range.
+    Raises RuleBroken(entry-encoding) where a key or the signature is not of its length.
     """
     fields = message[len(ENTRY_TAG) + len(network_id) + 1 :]
     return decode_entry(b"".join((bytes([0x90 + ENTRY_FIELDS]), fields, codec.encode(signature))))

@@ -31,7 +31,6 @@ class Rule(StrEnum):
     COINBASE_ENCODING = "coinbase-encoding"
 
     # Context of a block: the headers before it.
-    GENESIS = "genesis"
     UNKNOWN_PARENT = "unknown-parent"
     CONDEMNED_PARENT = "condemned-parent"
     HEADER_VERSION = "header-version"

@@ -7,6 +7,7 @@ every value is bounded, and the relations between them are checked by `validate`
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -114,7 +115,7 @@ BUILT_IN: Final = Parameters(
     decimals=2,
     interval_ms=15 * _SECOND,
     half_life_ms=40 * 15 * _SECOND,
-    genesis_ms=1_793_491_200_000,  # 2026-11-01T00:00:00Z
+    genesis_ms=1_735_689_600_000,  # 2025-01-01T00:00:00Z, behind any clock that a node may run by
     genesis_bits=0x1E03FFFF,
     easiest_bits=0x1E03FFFF,  # 2^22 hashes: a second or two with hashlib
     initial_reward=50_00,
@@ -143,6 +144,7 @@ _BOUNDS: Final = (
     ("maturity", 0, 10_000, "blocks"),
 )
 
+_PREFIX: Final = re.compile("[a-z]{1,16}")
 _MAX_ALLOCATIONS: Final = 1_000
 """Keeps the parameter bytes, which every node holds in memory, below 50 kB."""
 
@@ -171,20 +173,28 @@ def validate(parameters: Parameters) -> None:
     if parameters.half_life_ms < parameters.interval_ms:
         raise ParametersError("half_life_ms is shorter than interval_ms: the difficulty would swing wildly")
     if parameters.lifetime_ms <= parameters.drift_ms:
-        raise ParametersError("lifetime_ms must be longer than drift_ms, or honest entries could never be mined")
+        raise ParametersError(
+            "lifetime_ms must be longer than drift_ms, or honest entries could never be mined"
+        )
     if parameters.members or parameters.quorum:
         raise ParametersError("members and quorum are kept for later and must be empty and 0")
     if total_supply(parameters) > codec.MAX_UINT:
-        raise ParametersError("allocations and rewards together pass 2^53 - 1: lower the reward or let it halve")
+        raise ParametersError(
+            "allocations and rewards together pass 2^53 - 1: lower the reward or let it halve"
+        )
 
 
 def _validate_names(parameters: Parameters) -> None:
     for field, longest in (("name", 32), ("symbol", 8)):
         value = getattr(parameters, field)
-        if not codec.is_text(value) or not 1 <= len(value) <= longest or value != value.strip():
-            raise ParametersError(f"{field} = {value!r} must be 1 to {longest} printable characters")
+        # Only U+0020 counts as a space: what else looks like one is in a table that changes over the years.
+        if not codec.is_text(value) or not 1 <= len(value) <= longest or value != value.strip(" "):
+            raise ParametersError(
+                f"{field} = {value!r} must be 1 to {longest} characters, none of them a control character, "
+                "without spaces around"
+            )
     prefix = parameters.prefix
-    if type(prefix) is not str or not 1 <= len(prefix) <= 16 or not (prefix.isascii() and prefix.islower() and prefix.isalpha()):
+    if type(prefix) is not str or _PREFIX.fullmatch(prefix) is None:
         raise ParametersError(f"prefix = {prefix!r} must be 1 to 16 lower-case ASCII letters")
 
 

@@ -143,7 +143,9 @@ def check_header_in_context(header: Header, parent: Placed, parameters: Paramete
     if header.height != height:
         raise RuleBroken(Rule.HEADER_HEIGHT, f"height {header.height}, must be {height}")
     if header.version != rules_version(height):
-        raise RuleBroken(Rule.HEADER_VERSION, f"version {header.version}, in force is {rules_version(height)}")
+        raise RuleBroken(
+            Rule.HEADER_VERSION, f"version {header.version}, in force is {rules_version(height)}"
+        )
     if header.timestamp_ms <= parent.header.timestamp_ms:
         raise RuleBroken(Rule.TIMESTAMP_ORDER, "not later than the block before")
     bits = required_bits(parent, parameters)
@@ -156,7 +158,9 @@ def check_block_in_context(sane: SaneBlock, history_root: bytes) -> None:
     if sane.block.body.history_root != history_root:
         raise RuleBroken(Rule.HISTORY_ROOT, "the history root is not that of the blocks before")
     if sane.coinbase.height != sane.header.height:
-        raise RuleBroken(Rule.COINBASE_HEIGHT, f"coinbase of height {sane.coinbase.height}, not {sane.header.height}")
+        raise RuleBroken(
+            Rule.COINBASE_HEIGHT, f"coinbase of height {sane.coinbase.height}, not {sane.header.height}"
+        )
 
 
 def check_entry_in_context(entry: Entry, block_timestamp_ms: int, parameters: Parameters) -> None:

@@ -37,8 +37,11 @@ class Accounts(Protocol):
         """Set the account; ABSENT removes it."""
 
 
-class StateMismatch(AssertionError):
-    """Undoing what was never done: the stored block or the accounts are not what was applied. Ours, never a peer's."""
+class StateMismatch(Exception):
+    """Undoing what was never done: the stored accounts are not those that the block was applied to.
+
+    A fault of this machine (its disk, or someone who edited the book there), never a peer's.
+    """
 
 
 def genesis_accounts(parameters: Parameters) -> dict[bytes, Account]:
@@ -65,14 +68,23 @@ def apply_entry(accounts: Accounts, entry: Entry) -> None:
 
 
 def undo_entry(accounts: Accounts, entry: Entry) -> None:
-    """Take one entry back: the exact reverse of `apply_entry`. Raises StateMismatch."""
+    """Take one entry back: the exact reverse of `apply_entry`.
+
+    Raises StateMismatch. Nothing is written then.
+    """
+    _, next_nonce = accounts.read(entry.sender)
+    if next_nonce != entry.nonce + 1:
+        raise StateMismatch(
+            f"sender of {entry.txid.hex()} is at nonce {next_nonce}, not at {entry.nonce + 1}"
+        )
     balance, nonce = accounts.read(entry.recipient)
     if balance < entry.amount:
-        raise StateMismatch(f"recipient of {entry.txid.hex()} holds {balance}, less than the {entry.amount} it was paid")
+        raise StateMismatch(
+            f"recipient of {entry.txid.hex()} holds {balance}, less than the {entry.amount} it was paid"
+        )
     accounts.write(entry.recipient, Account(balance - entry.amount, nonce))
-    balance, nonce = accounts.read(entry.sender)
-    if nonce != entry.nonce + 1:
-        raise StateMismatch(f"sender of {entry.txid.hex()} is at nonce {nonce}, not at {entry.nonce + 1}")
+    # Read only now, as in `apply_entry`: the recipient may be the sender.
+    balance, _ = accounts.read(entry.sender)
     accounts.write(entry.sender, Account(balance + entry.amount + entry.fee, entry.nonce))
 
 
@@ -86,7 +98,9 @@ def undo_coinbase(accounts: Accounts, coinbase: Coinbase) -> None:
     """Take back what a block created, before its entries are taken back. Raises StateMismatch."""
     balance, nonce = accounts.read(coinbase.miner)
     if balance < coinbase.amount:
-        raise StateMismatch(f"miner of block {coinbase.height} holds {balance}, less than the {coinbase.amount} it created")
+        raise StateMismatch(
+            f"miner of block {coinbase.height} holds {balance}, less than the {coinbase.amount} it created"
+        )
     accounts.write(coinbase.miner, Account(balance - coinbase.amount, nonce))
 
 
@@ -107,7 +121,7 @@ def apply_entries(accounts: Accounts, entries: Sequence[Entry], first_position: 
 
 
 class Changes:
-    """Accounts changed by one block, over where they are read from, which stays as it was until it is told."""
+    """Accounts changed by one block, over where they are read from, which stays as it was."""
 
     __slots__ = ("_base", "changed")
 

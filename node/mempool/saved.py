@@ -49,7 +49,7 @@ def load_dump(content: bytes, network_id: bytes) -> list[Saved]:
 
 def _decode(raw: bytes) -> object:
     try:
-        return codec.decode(raw, longest_array=max(1, len(raw)))
+        return codec.decode(raw, longest_array=len(raw))
     except codec.NotCanonical as error:
         raise BadPendingFile(f"the file is damaged: {error}") from None
 
