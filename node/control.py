@@ -128,12 +128,29 @@ class Control:
         self._sessions[session] = None
         return True
 
+    def ended(self, session: Session) -> None:
+        """Give up what may take long: a client that ended is as good as gone, for all that can be seen.
+
+        Entries and questions are answered at once anyway, and a script may well end before it reads.
+        """
+        for request in self._requests_of(session):
+            if not self._asked[request].is_submit:
+                reply = self._forget(request).replies[0]
+                hint = "keep the connection open for the answer"
+                reply.error(RpcError(jsonrpc.REFUSED, "gone", "the client ended before the answer", hint))
+
     def lost(self, session: Session) -> None:
         """Forget a session and what it asked of the core."""
         self._sessions.pop(session, None)
-        for request in [request for request, asked in self._asked.items() if asked.session is session]:
-            del self._asked[request]
-            self._node.post(Forget(request))
+        for request in self._requests_of(session):
+            self._forget(request)
+
+    def _requests_of(self, session: Session) -> list[int]:
+        return [request for request, asked in self._asked.items() if asked.session is session]
+
+    def _forget(self, request: int) -> _Asked:
+        self._node.post(Forget(request))
+        return self._asked.pop(request)
 
     def submit(self, session: Session, entries: Sequence[tuple[Reply, Submission]]) -> None:
         """Hand entries to the core, all in one; the first says for all whether they may replace others."""

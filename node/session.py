@@ -43,6 +43,9 @@ class Server(Protocol):
     def admit(self, session: Session) -> bool:
         """Take a new session in; False when there are too many."""
 
+    def ended(self, session: Session) -> None:
+        """Note that the client sends no more: it may be gone, or only done."""
+
     def lost(self, session: Session) -> None:
         """Forget a session and what it asked for."""
 
@@ -104,6 +107,7 @@ class Session(asyncio.Protocol):
         self._buffer = bytearray()
         self._searched = 0  # bytes of the buffer that hold no line's end
         self._out: list[str] = []
+        self._out_length = 0
         self._entries: list[tuple[Reply, Submission]] = []
         self._under_way = 0
         self._reads = 0
@@ -136,6 +140,7 @@ class Session(asyncio.Protocol):
         self._ended = True
         self._buffer += b"\n"  # the last line may lack it
         self._take_lines()
+        self._server.ended(self)
         return True  # answers can still go out
 
     def pause_writing(self) -> None:
@@ -174,7 +179,12 @@ class Session(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _has_room(self) -> bool:
-        return self._writable and self._under_way < MAX_UNDER_WAY and self._reads < MAX_READS
+        return (
+            self._writable
+            and self._out_length < _PAUSE_ABOVE
+            and self._under_way < MAX_UNDER_WAY
+            and self._reads < MAX_READS
+        )
 
     def _take(self, line: bytes) -> None:
         found = jsonrpc.parse(line)
@@ -217,7 +227,7 @@ class Session(asyncio.Protocol):
         """Note that one call has its answer, and send it (the last one of an array has all of them)."""
         self._under_way -= 1
         if text is not None:
-            self._out.append(text)
+            self._say(text)
         self._call_soon()
 
     def reading(self, change: int) -> None:
@@ -232,14 +242,12 @@ class Session(asyncio.Protocol):
             message = f"{MAX_UNREAD} bytes of events were not read in time"
             self.dismiss("too-slow", message, "read faster, or subscribe to a higher level")
             return
-        self._out.append(text)
+        self._say(text)
         self._call_soon()
 
     def dismiss(self, code: str, message: str, hint: str) -> None:
         """Say why, and close."""
-        self._out.append(
-            jsonrpc.notification_text("closed", {"code": code, "message": message, "hint": hint})
-        )
+        self._say(jsonrpc.notification_text("closed", {"code": code, "message": message, "hint": hint}))
         self.close()
 
     def close(self) -> None:
@@ -252,6 +260,10 @@ class Session(asyncio.Protocol):
             os.dup(self._transport.get_extra_info("socket").fileno())
         self._transport.close()
         asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
+
+    def _say(self, text: str) -> None:
+        self._out.append(text)
+        self._out_length += len(text)
 
     def _call_soon(self) -> None:
         """Answers given in one go leave together, and then there may be room for more calls."""
@@ -267,7 +279,7 @@ class Session(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._out:
-            lines, self._out = self._out, []
+            lines, self._out, self._out_length = self._out, [], 0
             self._transport.write(("\n".join(lines) + "\n").encode())
 
     def _end_if_done(self) -> None:
