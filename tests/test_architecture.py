@@ -61,7 +61,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.config",),
     ("node.arguments",),
     # The drivers.
-    ("node.jsonrpc", "node.transport"),
+    ("node.jsonrpc", "node.listeners"),
+    ("node.transport",),
     ("node.methods",),
     ("node.session",),
     ("node.control",),
@@ -78,13 +79,13 @@ PURE_IMPORTS = frozenset(
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
-    "asyncio": ("miner", "transport", "control", "session"),
+    "asyncio": ("miner", "listeners", "transport", "control", "session"),
     "logging": ("miner", "transport", "control"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "keyfile"),
     "platformdirs": ("paths",),
     "secrets": ("private",),
-    "socket": ("control", "transport"),
+    "socket": ("control", "listeners", "transport"),
     "sqlite3": ("storage",),
     "time": ("miner", "miner_worker"),
 }
