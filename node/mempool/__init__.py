@@ -11,12 +11,11 @@ from __future__ import annotations
 from node.mempool.checking import Checked, Held, InCheck, Verified
 from node.mempool.pool import Added, Mempool, Pending, Returned, Settled, replacement_fee
 from node.mempool.refused import Refused
-from node.mempool.saved import BadPendingFile, Saved, dump, load_dump
+from node.mempool.saved import Saved, dump, load_dump
 from node.mempool.template import Template, block_overhead, entry_bytes
 
 __all__ = [
     "Added",
-    "BadPendingFile",
     "Checked",
     "Held",
     "InCheck",
