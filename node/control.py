@@ -29,7 +29,7 @@ from node.methods import LEVELS, SUBSCRIBE_PARAMS, Node, Read, Ready, Submission
 from node.private import FILE_MODE, PathError, trouble
 from node.query import BookDamaged, ChainChanged, NotFound, Query
 from node.session import Reply, Session
-from node.storage.port import StorageFault
+from node.storage.faults import BookFault
 
 MAX_SESSIONS: Final = 64
 """Clients at a time; each may have thousands of calls under way."""
@@ -196,7 +196,7 @@ class Control:
 
     def _answer(self, question: Callable[[Query], object]) -> object:
         """On a thread: put the question to the book as it is now."""
-        with closing(self._node.open_book()) as book:
+        with closing(self._node.open_book()) as book, book.snapshot():
             return question(Query(book, self._node.parameters))
 
     def _has_read(self, session: Session, reply: Reply, done: asyncio.Future[object]) -> None:
@@ -218,10 +218,9 @@ def _refusal(error: BaseException) -> RpcError:
         case BookDamaged():
             log.error("%s: %s", error.message, error.hint)
             return RpcError(jsonrpc.LOCAL_FAULT, error.code, error.message, error.hint)
-        case StorageFault():
+        case BookFault():
             log.error("the book cannot be read: %s", error)
-            hint = "look at the disk, then run `python cli.py verify`"
-            return RpcError(jsonrpc.LOCAL_FAULT, "storage", str(error), hint)
+            return RpcError(jsonrpc.LOCAL_FAULT, error.code, error.message, error.hint)
         case _:
             log.error("a question to the book failed by a fault of this program", exc_info=error)
             hint = "the node's log has the details; please report them"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
@@ -38,7 +39,10 @@ _REQUIRED: Final = object()
 
 
 class ReadBook(Book, Protocol):
-    """A book opened for one question: one state, whatever is written meanwhile."""
+    """A book opened for one question. A read raises StorageFault."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Within it, all reads see one state, whatever is written meanwhile."""
 
     def close(self) -> None:
         """Free it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from node.ledger.state import Account
 from node.storage.port import BlockRecord, Place, Standing
@@ -45,6 +46,9 @@ class MemoryBook:
 
     def body(self, block_id: int) -> bytes | None:
         return self.bodies.get(block_id)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def close(self) -> None:
         """Nothing is held."""

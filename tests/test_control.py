@@ -21,7 +21,7 @@ from node.events import Answer, Forget, Level, MineBlocks, Notice, Refuse, Submi
 from node.ledger.entry import Entry
 from node.private import PathError
 from node.query import BookDamaged
-from node.storage.port import StorageFault
+from node.storage.faults import DiskFull
 from tests.building import ChainBuilder, key
 from tests.fake_node import OWNER, FakeNode
 from tests.memory_book import MemoryBook
@@ -300,11 +300,11 @@ async def test_a_damaged_book_is_a_local_fault_with_the_next_step(
 
 async def test_a_disk_that_fails_is_a_local_fault(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing() -> None:
-        raise StorageFault("the disk says no")
+        raise DiskFull("the disk is full", "make room")
 
     monkeypatch.setattr(node, "open_book", failing)
     async with running(node) as path, connected(path) as client:
-        assert (await client.ask("tips"))["error"]["data"]["code"] == "storage"
+        assert (await client.ask("tips"))["error"]["data"] == {"code": "disk-full", "hint": "make room"}
 
 
 async def test_a_fault_of_this_program_is_logged_and_ends_neither_node_nor_connection(
