@@ -34,38 +34,44 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.protocol",),
     ("node.sessions",),
     # The parts of the core.
+    ("node.endpoint", "node.sealed", "node.peers.among"),
     ("node.tree", "node.checks", "node.mempool.recent", "node.mempool.refused", "node.mempool.template"),
     ("node.headers", "node.mempool.pool", "node.mempool.checking"),
-    ("node.chain", "node.mempool.saved"),
-    ("node.mempool",),
+    ("node.chain", "node.mempool.saved", "node.peers.addresses", "node.peers.blame", "node.peers.names"),
+    ("node.mempool", "node.peers.book"),
+    ("node.peers",),
     ("node.sync", "node.mining"),
     ("node.gossip",),
     ("node.intake",),
-    # The stored book, written and read.
-    ("node.storage.cache", "node.storage.faults", "node.storage.rows"),
-    ("node.storage.overlay", "node.storage.schema", "node.storage.bulk"),
-    ("node.storage.reading", "node.storage.writing", "node.storage.scratch"),
-    ("node.query",),
+    ("node.core",),
     # Search for proof of work, in processes of its own.
     ("node.pow", "node.miner_policy"),
     ("node.miner_worker",),
     ("node.miner",),
     # Files that are for their owner alone.
     ("node.private",),
-    ("node.keyfile", "node.paths"),
+    ("node.keyfile", "node.paths", "node.identity"),
     ("node.wallet",),
+    # The stored book, written and read.
+    ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
+    ("node.storage.overlay", "node.storage.schema", "node.storage.bulk", "node.storage.files"),
+    ("node.storage.reading", "node.storage.joining", "node.storage.scratch"),
+    ("node.storage.writing",),
+    ("node.storage.memory", "node.storage.sqlite"),
+    ("node.query",),
     # What the person wants: a file, and words behind it.
-    ("node.endpoint",),
     ("node.settings",),
     ("node.network_file",),
     ("node.config",),
     ("node.arguments",),
-    # The drivers.
-    ("node.jsonrpc", "node.listeners"),
-    ("node.transport",),
-    ("node.methods",),
+    # The drivers, and what puts them together.
+    ("node.jsonrpc", "node.listeners", "node.disk", "node.log_lines", "node.report"),
+    ("node.methods", "node.transport"),
     ("node.session",),
     ("node.control",),
+    ("node.daemon",),
+    ("node.startup",),
+    ("node.__main__",),
 )
 """Lowest first. A module imports from rows before its own only: not from its own, nor from later ones."""
 
@@ -78,16 +84,17 @@ PURE_IMPORTS = frozenset(
 """All that pure modules may import besides each other: no clock, no disk, no socket, no dice."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
+    "asyncio": ("miner", "transport", "listeners", "session", "control", "daemon", "startup"),
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
-    "asyncio": ("miner", "listeners", "transport", "control", "session"),
     "logging": ("miner", "transport", "control"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "keyfile"),
     "platformdirs": ("paths",),
-    "secrets": ("private",),
-    "socket": ("control", "listeners", "transport"),
+    "random": ("daemon",),
+    "secrets": ("private", "identity", "daemon"),
+    "socket": ("control", "transport", "listeners"),
     "sqlite3": ("storage",),
-    "time": ("miner", "miner_worker"),
+    "time": ("miner", "miner_worker", "daemon"),
 }
 """Effects and outside packages, and the only parts of `node` that may import each. A row wins over
 `PURE_IMPORTS`; what of the standard library has no row may go anywhere but into pure modules."""
