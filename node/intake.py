@@ -102,32 +102,38 @@ class Intake:
 
     def _hold(self, held: Held, now: Now) -> bool:
         try:
-            self._admit(held.entry, now, own=held.own)
+            self._mempool.admit(
+                held.entry,
+                self._store.account(held.entry.sender),
+                self._store.tip().header.timestamp_ms,
+                now.wall_ms,
+                own=held.own,
+                replace=held.replace,
+            )
             self._in_check.hold(held)
         except Refused as refused:
             self._refused(held, refused)
             return False
         return True
 
-    def _admit(self, entry: Entry, now: Now, *, own: bool) -> None:
-        account = self._store.account(entry.sender)
-        self._mempool.admit(entry, account, self._store.tip().header.timestamp_ms, now.wall_ms, own=own)
-
     # ------------------------------------------------------------------------------------ typed here
 
-    def submit(self, request: int, raws: Sequence[bytes], now: Now) -> None:
-        """Take entries from the local socket; answers a list, for each its txid or the refusal."""
+    def submit(self, request: int, raws: Sequence[bytes], now: Now, *, replace: bool) -> None:
+        """Take entries from the local socket; answers a list, for each its txid or the refusal.
+
+        Without `replace`, a nonce that another pending entry has counts as used.
+        """
         submission = _Submission(request, [None] * len(raws), len(raws), [])
         held = []
         for index, raw in enumerate(raws):
-            entry = self._submit_one(_Asker(submission, index), raw, now)
+            entry = self._submit_one(_Asker(submission, index), raw, now, replace=replace)
             if entry is not None:
                 held.append(entry)
         self._check(held, now)
         if not raws:
             self._answer(submission)
 
-    def _submit_one(self, asker: _Asker, raw: bytes, now: Now) -> Entry | None:
+    def _submit_one(self, asker: _Asker, raw: bytes, now: Now, *, replace: bool) -> Entry | None:
         """Return the entry where its signature is to be checked."""
         try:
             entry = decode_entry(raw)
@@ -142,7 +148,8 @@ class Intake:
         askers.append(asker)
         if entry.txid in self._in_check:
             return None
-        return entry if self._hold(Held(entry, own=True, received_ms=now.wall_ms, origin=0), now) else None
+        held = Held(entry, own=True, received_ms=now.wall_ms, origin=0, replace=replace)
+        return entry if self._hold(held, now) else None
 
     def restore(self, saved: Sequence[Saved], now: Now) -> int:
         """Take entries that were pending when the node stopped, to be checked again; return how many are looked at."""
@@ -194,6 +201,7 @@ class Intake:
                 now.wall_ms,
                 own=own,
                 received_ms=held.received_ms,
+                replace=held.replace,
             )
         except Refused as refused:
             self._refused(held, refused)

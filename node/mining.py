@@ -20,6 +20,7 @@ from node.ledger.entry import Entry
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters, rules_version
 from node.mempool import Mempool
+from node.mempool.recent import Recent
 from node.outbox import Outbox
 from node.storage.port import BlockRecord, Store
 
@@ -33,6 +34,8 @@ MAX_ASKED: Final = 16
 """Requests of `mine` that wait."""
 MAX_BLOCKS: Final = 1_000_000
 """Of one request."""
+_OWN_BLOCKS: Final = 64
+"""Blocks mined here that are remembered with their entries."""
 
 
 class Random(Protocol):
@@ -99,6 +102,7 @@ class Mining:
         self._has_new_entries = False
         self._barren_tip = -1
         """The tip on which no pending entry can be mined; looked at again with a new entry or tip."""
+        self._own: Recent[bytes, list[Entry]] = Recent(_OWN_BLOCKS)
         self._told_hindrance = ""
         self._not_before_ms = 0
         self.hashrate = 0
@@ -249,24 +253,32 @@ class Mining:
         header = replace(job.header, nonce=nonce)
         raws = tuple(entry.raw for entry in job.entries)
         block = encode_block(header, job.body, job.coinbase.encode(), raws)
+        self._own.note(header.hash, job.entries)
         try:
             taken = self._chain.headers.add([header], now.wall_ms, -1)
             if taken.last is not None:
                 self._chain.offer_own(rules.sane_block(block, self._parameters), job.entries)
         except RuleBroken as broken:
-            self.refused(broken, job.entries)
+            self.condemned(header.hash, broken)
         # The search goes on when the block is connected, or on the same tip where it was refused.
         self._stop()
 
-    def refused(self, broken: RuleBroken, entries: list[Entry]) -> None:
+    def is_own(self, block_hash: bytes) -> bool:
+        """True for a block that was mined here lately."""
+        return block_hash in self._own
+
+    def condemned(self, block_hash: bytes, broken: RuleBroken) -> None:
         """A block of our own was refused: drop the entry that did it, so that it never stops the mining."""
         self._out.notice("own-block-refused", f"a block mined here breaks a rule: {broken}", Level.ERROR)
+        entries = self._own.get(block_hash) or []
         doomed = entries if broken.position is None else [entries[broken.position]]
         for entry in doomed:
             self._mempool.remove(entry.txid)
 
     def connected(self, record: BlockRecord, batch: int) -> None:
-        """A block of our own is on the main chain: count it for whoever asked."""
+        """A block is on the main chain: where it is our own, count it for whoever asked."""
+        if not self.is_own(record.hash):
+            return
         for asked in self._asked:
             if asked.left:
                 asked.left -= 1
@@ -276,6 +288,12 @@ class Mining:
         while self._asked and not self._asked[0].left:
             done = self._asked.popleft()
             self._out.claim(Answer(done.request, done.hashes, done.batch), done.batch)
+
+    def shut_down(self) -> None:
+        """Mine no more."""
+        self._mode = "off"
+        self._asked.clear()
+        self._job = None
 
     # --------------------------------------------------------------------------------------------- time
 

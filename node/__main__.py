@@ -1,0 +1,38 @@
+"""`python -m node`: read the settings, open the folder, run the daemon until it is stopped.
+
+Every refusal here is one line that says what to do next; a traceback means a bug of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from node.arguments import parse_arguments
+from node.paths import UnsupportedPlatform, refuse_unsupported_platform
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a node; return the exit status: 0 stopped, 1 refused or failed, 2 wrong settings."""
+    try:
+        refuse_unsupported_platform()
+    except UnsupportedPlatform as error:
+        return _say(str(error), EXIT_FAILED)
+    arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    # Behind the flags, so that --help and wrong usage answer at once.
+    from node import startup  # noqa: PLC0415
+
+    return startup.run(arguments)
+
+
+def _say(text: str, status: int) -> int:
+    sys.stderr.write(f"indelible: {text}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

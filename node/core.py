@@ -1,0 +1,546 @@
+"""The node as one sans-I/O state machine: events in, effects out, a deadline to come back at.
+
+Pure: time, randomness and what was saved come in as arguments; sockets, disk, threads and workers are the
+driver's. Nothing here waits: long work is done in slices, between which the driver hands in other events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from node import events
+from node.chain import BlockCondemned, BlockConnected, BlockStored, Chain, Switched
+from node.checks import SignatureChecks
+from node.events import Again, Effect, Event, Halt, Level, Now, SavePeers, SavePending, StopMining
+from node.gossip import Gossip
+from node.intake import Intake
+from node.ledger import state
+from node.ledger.block import network_id
+from node.ledger.entry import Entry
+from node.ledger.params import Parameters
+from node.ledger.rules import SaneBlock, sane_entries
+from node.links import Links, LinkSettings, Random
+from node.mempool import Mempool, Saved, dump
+from node.messages import (
+    Addresses,
+    BlockMessage,
+    Entries,
+    GetAddresses,
+    GetData,
+    GetHeaders,
+    Headers,
+    Hello,
+    Inventory,
+    Kind,
+    Message,
+    NotFound,
+    Ping,
+    Pong,
+    Reject,
+)
+from node.mining import Mining
+from node.outbox import Outbox
+from node.protocol import PeerFault
+from node.sessions import Session, Sessions
+from node.storage.port import BlockRecord, StorageFault, Store
+from node.sync import Sync
+
+SAVE_PENDING_MS: Final = 60_000
+SAVE_PEERS_MS: Final = 300_000
+_SLICE: Final = 2_000
+"""Entries handled in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    """What a node is told at its start."""
+
+    parameters: Parameters
+    links: LinkSettings
+    mining_mode: str
+    """off, on-demand or on."""
+    miner: bytes
+    """Public key that mining pays to."""
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """Entries of blocks that are connected but not yet durable: still told of as pending."""
+
+    entries: dict[bytes, Entry] = field(default_factory=dict)
+    batches: list[tuple[int, list[bytes]]] = field(default_factory=list)
+
+    def note(self, batch: int, entries: Sequence[Entry]) -> None:
+        """Keep them until the batch is durable."""
+        self.batches.append((batch, [entry.txid for entry in entries]))
+        self.entries.update((entry.txid, entry) for entry in entries)
+
+    def persisted(self, batch: int) -> None:
+        """Forget those of this batch and before."""
+        while self.batches and self.batches[0][0] <= batch:
+            for txid in self.batches.pop(0)[1]:
+                self.entries.pop(txid, None)
+
+
+class Core:
+    """One node."""
+
+    def __init__(
+        self, settings: CoreSettings, store: Store, random: Random, now: Now, *, peer_book: bytes | None = None
+    ) -> None:
+        """`peer_book`: what the last SavePeers held; a bad one is told of and not used."""
+        parameters = settings.parameters
+        self.parameters = parameters
+        self.network_id = network_id(parameters)
+        self.store = store
+        self.out = Outbox(store)
+        self.sessions = Sessions(self.out)
+        self._checks = SignatureChecks(self.out)
+        self.mempool = Mempool(parameters)
+        self.intake = Intake(self.network_id, store, self.mempool, self._checks, self.sessions, self.out)
+        self.chain = Chain(
+            parameters, self.network_id, store, self.out, self._checks, self.intake.verified.__contains__
+        )
+        self.sync = Sync(parameters, store, self.chain, self.sessions, self.out)
+        self.gossip = Gossip(
+            store, self.chain, self.sync, self.sessions, self.out, self._pending_entry, self.intake.is_known
+        )
+        self.links = Links(settings.links, parameters, self.network_id, store, self.sessions, self.out, random)
+        self.mining = Mining(
+            parameters,
+            store,
+            self.chain,
+            self.mempool,
+            self.out,
+            random,
+            mode=settings.mining_mode,
+            miner=settings.miner,
+            hindrance=self._hindrance,
+        )
+        self.intake.added = self._entry_added
+        self.links.on_lost = self._peer_lost
+        self._leaving = _Leaving()
+        self._jobs: list[Iterator[int]] = []
+        """Work on pending entries after a switch, in slices."""
+        self._again_is_due = False
+        self._pending_changed = False
+        self._save_pending_ms = now.mono_ms + SAVE_PENDING_MS
+        self._save_peers_ms = now.mono_ms + SAVE_PEERS_MS
+        self._started_ms = now.mono_ms
+        if peer_book is not None:
+            self.links.load(peer_book)
+
+    # ------------------------------------------------------------------------------------------- driving
+
+    def start(self, saved: Sequence[Saved], now: Now) -> list[Effect]:
+        """Begin: take what was pending at the last stop, dial, mine."""
+        self.intake.restore(saved, now)
+        self.links.tick(now)
+        self._work(now)
+        return self.out.drain()
+
+    def step(self, event: Event, now: Now) -> list[Effect]:
+        """Take one event; return what to do, in order."""
+        try:
+            _HANDLERS[type(event)](self, event, now)
+            self._work(now)
+        except StorageFault as fault:
+            self.out.emit(Halt(str(fault), "stop the node and run `python cli.py verify`, then `python cli.py rebuild`"))
+        except state.StateMismatch as mismatch:
+            self.out.emit(
+                Halt(f"the accounts on this disk do not fit its blocks: {mismatch}", "run `python cli.py rebuild`")
+            )
+        return self.out.drain()
+
+    def deadline(self, now: Now) -> int:
+        """Return when to step with Tick at the latest; monotonic milliseconds."""
+        times = [
+            self.sync.deadline(now),
+            self.gossip.deadline(),
+            self.links.deadline(now),
+            self.mining.deadline(now),
+            self._save_pending_ms,
+            self._save_peers_ms,
+        ]
+        return min(time for time in times if time is not None)
+
+    def _work(self, now: Now) -> None:
+        """Advance the jobs by a slice, and draw the conclusions."""
+        more = self.chain.advance(now.wall_ms, _SLICE)
+        if self.chain.outcomes:
+            self._conclude(now)
+            self.sync.schedule(now)
+        budget = _SLICE
+        while self._jobs and budget > 0:
+            try:
+                budget -= next(self._jobs[0])
+            except StopIteration:
+                self._jobs.pop(0)
+        self.mining.update(now)
+        if (more or self._jobs) and not self._again_is_due:
+            self._again_is_due = True
+            self.out.emit(Again())
+
+    # ----------------------------------------------------------------------------------------- the network
+
+    def _peer_connected(self, event: events.PeerConnected, now: Now) -> None:
+        self.links.connected(event, now)
+
+    def _dial_failed(self, event: events.DialFailed, now: Now) -> None:
+        self.links.dial_failed(event.dial, event.reason, now)
+
+    def _peer_data(self, event: events.PeerData, now: Now) -> None:
+        session = self.sessions.get(event.connection)
+        if session is None:
+            return
+        session.bytes_in += len(event.data)
+        session.heard_ms = now.mono_ms
+        try:
+            for message in session.link.receive(event.data):
+                self.sessions.send_bytes(session, session.link.outgoing())
+                self._message(session, message, now)
+                if self.sessions.get(event.connection) is None:
+                    return
+            self.sessions.send_bytes(session, session.link.outgoing())
+        except PeerFault as fault:
+            self.links.faulty(session, fault, now)
+
+    def _message(self, session: Session, message: Message, now: Now) -> None:
+        if isinstance(message, Hello):
+            if self.links.opened(session, message, now):
+                self.sync.opened(session.connection, now)
+                self.gossip.opened(session.connection, [pending.entry.txid for pending in self.mempool], now)
+            return
+        _MESSAGES[type(message)](self, session.connection, message, now)
+
+    def _inventory(self, connection: int, message: Inventory, now: Now) -> None:
+        if message.kind is Kind.ENTRY:
+            self.gossip.told_of_entries(connection, message.hashes, now)
+        else:
+            self.sync.told_of(connection, message.hashes, now)
+
+    def _get_data(self, connection: int, message: GetData, now: Now) -> None:
+        if message.kind is Kind.ENTRY:
+            self.gossip.asked_for_entries(connection, message.hashes)
+        else:
+            self.gossip.asked_for_blocks(connection, message.hashes, now)
+
+    def _not_found(self, connection: int, message: NotFound, now: Now) -> None:
+        if message.kind is Kind.ENTRY:
+            self.gossip.not_found(connection, message.hashes)
+        else:
+            self.sync.not_found(connection, message.hashes, now)
+
+    def _entries(self, connection: int, message: Entries, now: Now) -> None:
+        self.intake.from_peer(connection, message.raws, self.gossip, now)
+
+    def _get_headers(self, connection: int, message: GetHeaders, _: Now) -> None:
+        self.gossip.asked_for_headers(connection, message)
+
+    def _headers(self, connection: int, message: Headers, now: Now) -> None:
+        self.sync.headers_came(connection, message.raws, now)
+
+    def _block(self, connection: int, message: BlockMessage, now: Now) -> None:
+        self.sync.block_came(connection, message.raw, now)
+
+    def _reject(self, connection: int, message: Reject, _: Now) -> None:
+        self.out.notice(
+            "peer-rejects",
+            f"peer {self.sessions.name(connection)}: refuses {message.id.hex()[:8]}… ({message.code})",
+            Level.DEBUG,
+        )
+
+    def _ping(self, connection: int, message: Ping, _: Now) -> None:
+        self.sessions.send(connection, Pong(message.token))
+
+    def _pong(self, connection: int, message: Pong, now: Now) -> None:
+        self.links.pong(connection, message.token, now)
+
+    def _get_addresses(self, connection: int, _: GetAddresses, now: Now) -> None:
+        self.links.asked_for_addresses(connection, now)
+
+    def _addresses(self, connection: int, message: Addresses, now: Now) -> None:
+        self.links.addresses_came(connection, message.items, now)
+
+    def _peer_drained(self, event: events.PeerDrained, _: Now) -> None:
+        session = self.sessions.get(event.connection)
+        if session is not None:
+            session.unsent = event.unsent
+            self.gossip.serve(event.connection)
+
+    def _peer_gone(self, event: events.PeerGone, now: Now) -> None:
+        self.links.gone(event.connection, event.reason, now)
+
+    def _peer_lost(self, session: Session, now: Now) -> None:
+        """A session ended, by whomever."""
+        self.sync.closed(session.connection, now)
+        self.gossip.closed(session.connection)
+
+    # ---------------------------------------------------------------------------------- disk, threads, workers
+
+    def _persisted(self, event: events.Persisted, _: Now) -> None:
+        self.out.persisted(event.batch)
+        self._leaving.persisted(event.batch)
+        self.chain.wake()
+
+    def _signatures_checked(self, event: events.SignaturesChecked, _: Now) -> None:
+        self._checks.answered(event.job, event.valid)
+
+    def _solved(self, event: events.Solved, now: Now) -> None:
+        self.mining.solved(event.job, event.nonce, now)
+
+    def _hash_rate(self, event: events.HashRate, _: Now) -> None:
+        if event.per_second:
+            self.mining.hashrate = event.per_second
+
+    # ------------------------------------------------------------------------------------ time and requests
+
+    def _tick(self, _: events.Tick, now: Now) -> None:
+        self.links.tick(now)
+        self.sync.tick(now)
+        self.gossip.tick(now)
+        if now.mono_ms >= self._save_pending_ms:
+            self._save_pending_ms = now.mono_ms + SAVE_PENDING_MS
+            if self._pending_changed:
+                self._save_pending()
+        if now.mono_ms >= self._save_peers_ms:
+            self._save_peers_ms = now.mono_ms + SAVE_PEERS_MS
+            self.out.emit(SavePeers(self.links.dump(now)))
+
+    def _continue(self, _: events.Continue, __: Now) -> None:
+        self._again_is_due = False
+
+    def _submit(self, event: events.Submit, now: Now) -> None:
+        self.intake.submit(event.request, event.raws, now, replace=event.replace)
+
+    def _mine_blocks(self, event: events.MineBlocks, now: Now) -> None:
+        self.mining.ask(event.request, event.count, now)
+
+    def _peer_command(self, event: events.PeerCommand, now: Now) -> None:
+        self.links.command(event, now)
+        self.out.emit(SavePeers(self.links.dump(now)))
+
+    def _forget(self, event: events.Forget, now: Now) -> None:
+        self.mining.forget(event.request, now)
+
+    def _shutdown(self, _: events.Shutdown, now: Now) -> None:
+        self.mining.shut_down()
+        self.out.emit(StopMining())
+        self._save_pending()
+        self.out.emit(SavePeers(self.links.dump(now)))
+
+    def _save_pending(self) -> None:
+        self._pending_changed = False
+        self.out.emit(SavePending(dump(self.mempool, self.network_id)))
+
+    # ------------------------------------------------------------------------------------- what the chain did
+
+    def _conclude(self, now: Now) -> None:
+        outcomes, self.chain.outcomes = self.chain.outcomes, []
+        for outcome in outcomes:
+            _OUTCOMES[type(outcome)](self, outcome, now)
+
+    def _block_connected(self, done: BlockConnected, now: Now) -> None:
+        record = done.record
+        settled = self.mempool.block_connected(done.entries, self.store.account, credited=(done.miner,))
+        self._leaving.note(done.batch, settled.confirmed)
+        self._after_new_tip(record, [*settled.confirmed, *settled.conflicted])
+        self.mining.connected(record, done.batch)
+        synced = self.chain.headers.best.work <= record.work
+        took = max(0, now.wall_ms - record.first_seen_ms)
+        count = len(done.entries)
+        self.out.notice(
+            "block-connected",
+            f"{self._source(done.origin, record)}: block {record.height} {record.hash.hex()[:8]}… connected "
+            f"({count} {'entry' if count == 1 else 'entries'}, +{took} ms)",
+            Level.INFO if synced else Level.DEBUG,
+            after=done.batch,
+            fields=_fields(record) | {"entries": count, "mined_here": self.mining.is_own(record.hash)},
+        )
+        for entry in settled.conflicted:
+            self._tell_conflicted(entry)
+        if synced:
+            self.gossip.new_tip(record, done.batch)
+
+    def _source(self, origin: int, record: BlockRecord) -> str:
+        if self.mining.is_own(record.hash):
+            return "mined here"
+        session = self.sessions.get(origin)
+        return f"peer {session.name}" if session is not None else "book"
+
+    def _after_new_tip(self, record: BlockRecord, gone: Sequence[Entry]) -> None:
+        self._pending_changed = True
+        self.intake.tip_changed()
+        expired = self.mempool.expire(record.header.timestamp_ms)
+        for entry in [*gone, *expired]:
+            self.gossip.entry_gone(entry.txid)
+        for entry in expired:
+            self.out.notice(
+                "entry-expired",
+                f"entry {entry.txid.hex()[:8]}… left the pending ones: its lifetime is over",
+                fields={"txid": entry.txid.hex()},
+            )
+
+    def _tell_conflicted(self, entry: Entry) -> None:
+        self.gossip.entry_gone(entry.txid)
+        self.out.notice(
+            "entry-conflicted",
+            f"entry {entry.txid.hex()[:8]}… is void: another entry used its nonce",
+            Level.WARNING,
+            fields={"txid": entry.txid.hex()},
+        )
+
+    def _switched(self, done: Switched, now: Now) -> None:
+        old, new, fork = done.old, done.new, done.fork
+        undone = old.height - fork.height
+        self.out.notice(
+            "reorganisation",
+            f"switched to a heavier branch: {undone} blocks undone, {new.height - fork.height} connected, from height "
+            f"{fork.height} to {new.height} {new.hash.hex()[:8]}…"
+            + ("; the old branch is kept as evidence" if done.loud else ""),
+            Level.WARNING if done.loud else Level.INFO,
+            after=done.batch,
+            fields=_fields(new) | {"undone": undone, "fork": fork.height, "loud": done.loud},
+        )
+        self._jobs.append(self._move_pending(done, now))
+        self.gossip.new_tip(new, done.batch)
+
+    def _move_pending(self, done: Switched, now: Now) -> Iterator[int]:
+        """Let the entries of undone blocks wait again, then take out what the new branch holds."""
+        tree, account_of = self.chain.tree, self.store.account
+        walk = done.old
+        timestamp_ms = done.new.header.timestamp_ms
+        for record in tree.path(done.fork, walk):
+            sane = self.chain.load(record)
+            entries = sane_entries(sane.block.entries, 0)
+            returned = self.mempool.block_disconnected(
+                entries, account_of, timestamp_ms, now.wall_ms, debited=(sane.coinbase.miner,)
+            )
+            for entry in returned.pending:
+                self.gossip.entry_added(entry, None if self._is_own(entry) else -1, now)
+            if returned.pending:
+                self.mining.entry_added(own=False, now=now)
+            yield len(entries) + 1
+        for record in tree.path(done.fork, done.new):
+            sane = self.chain.load(record)
+            entries = sane_entries(sane.block.entries, 0)
+            settled = self.mempool.block_connected(entries, account_of, credited=(sane.coinbase.miner,))
+            for entry in settled.conflicted:
+                self._tell_conflicted(entry)
+            for entry in settled.confirmed:
+                self.gossip.entry_gone(entry.txid)
+            yield len(entries) + 1
+        self._after_new_tip(self.chain.tip, ())
+
+    def _is_own(self, entry: Entry) -> bool:
+        pending = self.mempool.get(entry.txid)
+        return pending is not None and pending.own
+
+    def _block_stored(self, done: BlockStored, _: Now) -> None:
+        self.out.notice(
+            "block-aside",
+            f"block {done.record.height} {done.record.hash.hex()[:8]}… kept aside: its branch is not heavier",
+            Level.DEBUG,
+            after=done.batch,
+            fields=_fields(done.record),
+        )
+
+    def _block_condemned(self, done: BlockCondemned, now: Now) -> None:
+        record, broken = done.record, done.broken
+        text = f"block {record.height} {record.hash.hex()[:8]}… refused for good: {broken}"
+        if self.mining.is_own(record.hash):
+            self.mining.condemned(record.hash, broken)
+            return
+        self.out.notice("block-condemned", text, Level.WARNING, fields=_fields(record) | {"rule": str(broken.rule)})
+        self.sessions.fault(done.origin, broken.rule, 100, text, now)
+
+    # ----------------------------------------------------------------------------------------- between parts
+
+    def _entry_added(self, entry: Entry, origin: int | None, own: bool, now: Now) -> None:  # noqa: FBT001 - a callback
+        self._pending_changed = True
+        self.gossip.entry_added(entry, origin if not own else None, now)
+        self.mining.entry_added(own=own, now=now)
+
+    def _pending_entry(self, txid: bytes) -> Entry | None:
+        pending = self.mempool.get(txid)
+        return pending.entry if pending is not None else None
+
+    def _hindrance(self, now: Now) -> str:
+        """Return why this node should not mine now, "" where nothing speaks against it."""
+        clock = self.links.clock_complaint()
+        if clock:
+            return clock
+        best = self.chain.headers.best
+        if best.work > self.chain.tip.work and now.mono_ms - self.sync.progress_ms < _PATIENCE_MS:
+            return "not in sync yet"
+        return ""
+
+    # ------------------------------------------------------------------------------------------------ views
+
+    def pending(self) -> list[Entry]:
+        """Return what waits, and what is in blocks that are not durable yet."""
+        return [*self._leaving.entries.values(), *(pending.entry for pending in self.mempool)]
+
+    def leaving(self, txid: bytes) -> Entry | None:
+        """Return an entry whose block is connected but not durable yet."""
+        return self._leaving.entries.get(txid)
+
+    def uptime_s(self, now: Now) -> int:
+        """Return seconds since the start."""
+        return (now.mono_ms - self._started_ms) // 1000
+
+    def block(self, record: BlockRecord) -> SaneBlock:
+        """Return a stored block, hashed again."""
+        return self.chain.load(record)
+
+
+_PATIENCE_MS: Final = 20_000
+"""A heavier branch whose blocks do not come hinders mining no longer than this."""
+
+
+def _fields(record: BlockRecord) -> dict[str, object]:
+    return {"height": record.height, "hash": record.hash.hex()}
+
+
+_HANDLERS: Final[Mapping[type, Callable[[Core, Any, Now], None]]] = {
+    events.PeerConnected: Core._peer_connected,
+    events.DialFailed: Core._dial_failed,
+    events.PeerData: Core._peer_data,
+    events.PeerDrained: Core._peer_drained,
+    events.PeerGone: Core._peer_gone,
+    events.Persisted: Core._persisted,
+    events.SignaturesChecked: Core._signatures_checked,
+    events.Solved: Core._solved,
+    events.HashRate: Core._hash_rate,
+    events.Tick: Core._tick,
+    events.Continue: Core._continue,
+    events.Submit: Core._submit,
+    events.MineBlocks: Core._mine_blocks,
+    events.PeerCommand: Core._peer_command,
+    events.Forget: Core._forget,
+    events.Shutdown: Core._shutdown,
+}
+
+_MESSAGES: Final[Mapping[type, Callable[[Core, int, Any, Now], None]]] = {
+    Ping: Core._ping,
+    Pong: Core._pong,
+    GetAddresses: Core._get_addresses,
+    Addresses: Core._addresses,
+    Reject: Core._reject,
+    Inventory: Core._inventory,
+    GetData: Core._get_data,
+    NotFound: Core._not_found,
+    Entries: Core._entries,
+    GetHeaders: Core._get_headers,
+    Headers: Core._headers,
+    BlockMessage: Core._block,
+}
+
+_OUTCOMES: Final[Mapping[type, Callable[[Core, Any, Now], None]]] = {
+    BlockConnected: Core._block_connected,
+    Switched: Core._switched,
+    BlockStored: Core._block_stored,
+    BlockCondemned: Core._block_condemned,
+}

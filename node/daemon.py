@@ -1,0 +1,423 @@
+"""The daemon: where the core meets real sockets, disk, threads, processes and the only real clock and dice.
+
+One task group owns all that runs; whatever dies in it ends the process with a non-zero status. The core is
+stepped on the event loop, one event at a time, and everything that takes long is elsewhere: the disk on a
+thread, signatures on threads, the search for nonces in processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import secrets
+import signal
+import time
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from node import __version__, report
+from node.config import Config
+from node.control import Control
+from node.core import Core, CoreSettings
+from node.disk import PEERS_NAME, PENDING_NAME, DiskWriter
+from node.events import (
+    Again,
+    Answer,
+    CheckSignatures,
+    Close,
+    Continue,
+    Dial,
+    Effect,
+    Event,
+    Halt,
+    HashRate,
+    Level,
+    Mine,
+    Notice,
+    Now,
+    PeerData,
+    Persist,
+    Persisted,
+    Refuse,
+    SavePeers,
+    SavePending,
+    Send,
+    Shutdown,
+    SignaturesChecked,
+    Solved,
+    StopMining,
+    Tick,
+)
+from node.identity import Identity
+from node.ledger import signature
+from node.ledger.address import encode_address
+from node.ledger.entry import Entry
+from node.ledger.params import Parameters
+from node.links import LinkSettings
+from node.log import Log
+from node.mempool import BadPendingFile, Saved, load_dump
+from node.miner import MinerPool
+from node.private import PathError, read_bounded
+from node.query import Waiting
+from node.storage.files import LEAST_FREE_BYTES, free_bytes
+from node.storage.journal import Journal
+from node.storage.port import StorageFault
+from node.storage.reading import ReadOnlyBook, open_read_only
+from node.storage.sqlite import BOOK_NAME, SqliteBook
+from node.transport import CannotListen, Transport
+from node.wallet import Wallet
+
+AGENT: Final = f"indelible/{__version__}"
+SPACE_CHECK_S: Final = 10.0
+HASHRATE_S: Final = 1.0
+TURN_S: Final = 0.005
+"""The core works no longer than this before the event loop has a turn."""
+_MAX_SAVED_BYTES: Final = 1 << 26
+"""Of the files of pending entries and peers."""
+_JOURNAL_NAME: Final = "pending.journal"
+
+
+class NodeHalted(Exception):
+    """This machine failed the node; the message says what, the hint what to do."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+def read_clock() -> Now:
+    """Return the time."""
+    return Now(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
+
+
+class Daemon:
+    """A running node; satisfies what the local socket asks of it (`methods.Node`)."""
+
+    def __init__(  # noqa: PLR0913 - what the start has opened
+        self,
+        config: Config,
+        wallet: Wallet,
+        identity: Identity,
+        book: SqliteBook,
+        journal: Journal,
+        socket_path: Path,
+        log: Log,
+    ) -> None:
+        self._config = config
+        self._wallet = wallet
+        self._identity = identity
+        self._book = book
+        self._journal = journal
+        self._log = log
+        self._events: deque[Event] = deque()
+        self._there_is = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._fault: BaseException | None = None
+        self._group = asyncio.TaskGroup()
+        self.control = Control(self, socket_path)
+        self._disk = DiskWriter(
+            book.writer, journal, config.data_dir, self._durable_from_thread, self._fault_from_thread
+        )
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="verify")
+        self._pool = MinerPool(config.threads, lambda job, nonce: self.post(Solved(job, nonce)))
+        self._transport = Transport(self.post, self._spawn, max_inbound=config.max_peers)
+        self._core: Core | None = None
+        self._watchers: list[asyncio.Task[None]] = []
+
+    # ------------------------------------------------------------------------------------------- running
+
+    async def run(self) -> None:
+        """Run until stopped. Raises NodeHalted, CannotListen, PathError; an exception group for our own bugs."""
+        async with self._group:
+            await self._start()
+            try:
+                await self._work()
+            finally:
+                await self._end()
+
+    async def _start(self) -> None:
+        port = await self._transport.listen(self._config.host, self._config.port)
+        self._core = Core(
+            CoreSettings(
+                parameters=self._config.parameters,
+                links=self._link_settings(port),
+                mining_mode=self._config.mine.value,
+                miner=self._wallet.public_key,
+            ),
+            self._book.store,
+            random.Random(secrets.randbits(256)),
+            read_clock(),
+            peer_book=self._read_saved(PEERS_NAME),
+        )
+        self._disk.start()
+        self._spawn(self._pool.run())
+        self._watchers = [self._spawn(self._watch_space()), self._spawn(self._watch_hashrate())]
+        await self.control.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_signal)
+        self._carry_out(self._core.start(self._read_pending(), read_clock()))
+
+    def _link_settings(self, port: int) -> LinkSettings:
+        return LinkSettings(
+            identity=self._identity.public_key,
+            sign=self._identity.sign,
+            agent=AGENT,
+            port=port,
+            peers=self._config.peers,
+            discovery=self._config.discovery,
+            max_peers=self._config.max_peers,
+            loopback_only=self._config.for_trying_out and self._config.this_machine_only,
+        )
+
+    @property
+    def core(self) -> Core:
+        """The core, once started."""
+        if self._core is None:
+            raise RuntimeError("the node has not started")
+        return self._core
+
+    async def _work(self) -> None:
+        """Step the core with each event, and with Tick at its deadlines."""
+        core = self.core
+        while not self._stopping:
+            deadline_ms = core.deadline(read_clock())
+            if not self._events:
+                wait_s = max(0.0, (deadline_ms - read_clock().mono_ms) / 1000)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._there_is.wait(), wait_s)
+            self._there_is.clear()
+            if read_clock().mono_ms >= deadline_ms:
+                self._carry_out(core.step(Tick(), read_clock()))
+            self._turn(core)
+            if self._fault is not None:
+                raise self._fault
+            await asyncio.sleep(0)
+
+    def _turn(self, core: Core) -> None:
+        """Handle events for a few milliseconds."""
+        until = time.monotonic() + TURN_S
+        while self._events and time.monotonic() < until:
+            event = self._events.popleft()
+            self._carry_out(core.step(event, read_clock()))
+            if isinstance(event, PeerData):
+                self._transport.consumed(event)
+
+    async def _end(self) -> None:
+        """Stop in order: no more from outside, then save, then let go."""
+        if self._fault is None and self._core is not None:
+            self._carry_out(self.core.step(Shutdown(), read_clock()))
+        for watcher in self._watchers:
+            watcher.cancel()
+        await self._transport.shutdown()
+        await self._pool.close()
+        await asyncio.to_thread(self._disk.close)
+        await self.control.close()
+        self._threads.shutdown(cancel_futures=True)
+        self._journal.close()
+        self._book.close()
+
+    # --------------------------------------------------------------------------------------------- events
+
+    def post(self, event: Event) -> None:
+        """Hand an event to the core; it is taken in the order of arrival."""
+        self._events.append(event)
+        self._there_is.set()
+
+    def _post_from_thread(self, event: Event) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(self.post, event)
+
+    def _durable_from_thread(self, batch: int) -> None:
+        self._post_from_thread(Persisted(batch))
+
+    def _fault_from_thread(self, error: BaseException) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, StorageFault):
+            error = NodeHalted(str(error), getattr(error, "hint", ""))
+        self._fault = self._fault or error
+        self._there_is.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(work)
+
+    # -------------------------------------------------------------------------------------------- effects
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one line an effect
+        match effect:
+            case Send():
+                self._transport.send(effect)
+            case Persist() | SavePending() | SavePeers():
+                self._disk.put(effect)
+            case CheckSignatures():
+                self._check(effect)
+            case Notice():
+                self._tell(effect)
+            case Answer() | Refuse():
+                self.control.answered(effect)
+            case Again():
+                self.post(Continue())
+            case Close():
+                self._transport.close(effect)
+            case Dial():
+                self._transport.dial(effect)
+            case Mine():
+                self._pool.start(effect.job, effect.prefix, effect.target)
+            case StopMining():
+                self._pool.stop()
+            case Halt():
+                self._fail(NodeHalted(effect.reason, effect.hint))
+
+    def _tell(self, notice: Notice) -> None:
+        wall_ms = read_clock().wall_ms
+        self._log.notice(notice)
+        self.control.tell(notice, wall_ms)
+
+    def _check(self, effect: CheckSignatures) -> None:
+        def done(future: Future[list[bool]]) -> None:
+            if future.cancelled():
+                return
+            error = future.exception()
+            if error is not None:
+                self._fault_from_thread(error)
+            else:
+                self._post_from_thread(SignaturesChecked(effect.job, tuple(future.result())))
+
+        self._threads.submit(signature.verify_many, effect.items).add_done_callback(done)
+
+    # ----------------------------------------------------------------------------------------- watching
+
+    async def _watch_space(self) -> None:
+        while not self._stopping:
+            free = free_bytes(self._config.data_dir)
+            if free < LEAST_FREE_BYTES:
+                self._fail(
+                    NodeHalted(
+                        f"only {free >> 20} MiB are free on the disk of {self._config.data_dir}; "
+                        f"{LEAST_FREE_BYTES >> 20} MiB are needed",
+                        "make room, then start the node again: nothing is lost",
+                    )
+                )
+                return
+            await asyncio.sleep(SPACE_CHECK_S)
+
+    async def _watch_hashrate(self) -> None:
+        while not self._stopping:
+            await asyncio.sleep(HASHRATE_S)
+            if self._pool.hashrate:
+                self.post(HashRate(self._pool.hashrate))
+
+    def _on_signal(self) -> None:
+        if self._stopping:
+            os._exit(1)  # asked twice: at once; the disk is always in order
+        self.stop()
+
+    # --------------------------------------------------------------------------------------- saved files
+
+    def _read_saved(self, name: str) -> bytes | None:
+        try:
+            return read_bounded(self._config.data_dir / name, _MAX_SAVED_BYTES)
+        except FileNotFoundError:
+            return None
+        except (OSError, PathError) as error:
+            self._set_aside(name, str(error))
+            return None
+
+    def _read_pending(self) -> list[Saved]:
+        """Return what was pending at the last stop, and what was typed since it was last saved."""
+        saved: list[Saved] = []
+        content = self._read_saved(PENDING_NAME)
+        if content is not None:
+            try:
+                saved = load_dump(content, self.core.network_id)
+            except BadPendingFile as error:
+                self._set_aside(PENDING_NAME, str(error))
+        now = read_clock()
+        return saved + [Saved(raw, own=True, received_ms=now.wall_ms) for raw in self._journal.read()]
+
+    def _set_aside(self, name: str, why: str) -> None:
+        """A bad file never blocks a start: keep it under another name, and say so."""
+        path = self._config.data_dir / name
+        aside = path.with_name(f"{name}.bad")
+        with contextlib.suppress(OSError):
+            path.replace(aside)
+        text = f"{path} cannot be used ({why}); it was set aside as {aside.name}"
+        self._log.notice(Notice("file-set-aside", text, Level.WARNING))
+
+    # ------------------------------------------------------------------------- what the socket asks of us
+
+    @property
+    def parameters(self) -> Parameters:
+        """Of the network."""
+        return self._config.parameters
+
+    @property
+    def data_dir(self) -> Path:
+        """The data folder."""
+        return self._config.data_dir
+
+    @property
+    def wallet(self) -> str:
+        """Name of the wallet that mining pays to."""
+        return self._wallet.name
+
+    @property
+    def public_key(self) -> bytes:
+        """Of that wallet."""
+        return self._wallet.public_key
+
+    def status(self) -> report.Json:
+        """Return the fields of `status`."""
+        address = encode_address(self.parameters.prefix, self.public_key)
+        return report.status(
+            self.core, read_clock(), version=__version__, mode=self._config.mine.value, address=address
+        )
+
+    def peers(self) -> list[report.Json]:
+        """Return the fields of `peers`."""
+        return report.peers(self.core, read_clock())
+
+    def settings(self) -> list[report.Json]:
+        """Return each effective setting with its origin."""
+        return [
+            {"name": setting.name, "value": setting.value, "origin": setting.origin}
+            for setting in self._config.settings
+        ]
+
+    def pending(self) -> Sequence[Entry]:
+        """Return the pending entries."""
+        return self.core.pending()
+
+    def pending_of(self, key: bytes) -> Sequence[Entry]:
+        """Return the pending entries that a key sends or receives."""
+        return [entry for entry in self.core.pending() if key in (entry.sender, entry.recipient)]
+
+    def waiting(self, txid: bytes) -> Waiting | None:
+        """Return an entry that is in no durable block."""
+        pending = self.core.mempool.get(txid)
+        entry = pending.entry if pending is not None else self.core.leaving(txid)
+        if entry is not None:
+            return Waiting("pending", entry)
+        return Waiting("conflicted") if self.core.mempool.winner_of(txid) is not None else None
+
+    def open_book(self) -> ReadOnlyBook:
+        """Open the durable book for reading, on the calling thread."""
+        return open_read_only(self._config.data_dir / BOOK_NAME)
+
+    def stop(self) -> None:
+        """Begin to shut down."""
+        self._stopping = True
+        self._there_is.set()

@@ -1,0 +1,111 @@
+"""The writing side of the disk: one thread, in order, many batches in one transaction.
+
+Touches the disk, through the storage layer. The event loop hands effects over and is told of what is
+durable; it never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from node.events import Persist, SavePeers, SavePending
+from node.private import PathError, replace_private_file
+from node.storage.journal import Journal
+from node.storage.port import Batch, StorageFault, Writer
+
+PENDING_NAME: Final = "pending.dat"
+PEERS_NAME: Final = "peers.dat"
+
+Write = Persist | SavePending | SavePeers
+
+
+class DiskWriter:
+    """The thread that writes."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        journal: Journal,
+        folder: Path,
+        on_durable: Callable[[int], None],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        """`on_durable(batch)` and `on_fault(error)` are called on the writing thread."""
+        self._writer = writer
+        self._journal = journal
+        self._folder = folder
+        self._on_durable = on_durable
+        self._on_fault = on_fault
+        self._queue: deque[Write] = deque()
+        self._there_is = threading.Condition()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def put(self, write: Write) -> None:
+        """Have this written after all before it."""
+        with self._there_is:
+            self._queue.append(write)
+            self._there_is.notify()
+
+    def close(self) -> None:
+        """Write what is queued, then end; waits for it."""
+        with self._there_is:
+            self._closing = True
+            self._there_is.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while writes := self._take():
+                self._write(writes)
+        except BaseException as error:  # noqa: BLE001 - handed to the loop, which ends the process
+            self._on_fault(error)
+
+    def _take(self) -> list[Write]:
+        """Return all that is queued, waiting for something; nothing at the end."""
+        with self._there_is:
+            while not self._queue and not self._closing:
+                self._there_is.wait()
+            writes = list(self._queue)
+            self._queue.clear()
+            return writes
+
+    def _write(self, writes: Sequence[Write]) -> None:
+        batches: list[Batch] = []
+        for write in writes:
+            if isinstance(write, Persist):
+                batches.append(write.batch)
+                continue
+            self._commit(batches)
+            batches = []
+            self._save(write)
+        self._commit(batches)
+
+    def _commit(self, batches: Sequence[Batch]) -> None:
+        if not batches:
+            return
+        journal = [raw for batch in batches for raw in batch.journal]
+        if journal:
+            self._journal.append(journal)
+        book = [batch for batch in batches if batch.touches_book]
+        if book:
+            self._writer.commit(book)
+        self._on_durable(batches[-1].number)
+
+    def _save(self, write: SavePending | SavePeers) -> None:
+        name = PENDING_NAME if isinstance(write, SavePending) else PEERS_NAME
+        try:
+            replace_private_file(self._folder / name, write.content)
+        except PathError as error:
+            raise StorageFault(str(error)) from error
+        if isinstance(write, SavePending):
+            self._journal.empty()

@@ -1,0 +1,97 @@
+"""What the node tells of itself: `status` and `peers`, as section 4 of the design has them.
+
+Pure. Of the book it tells only what is durable.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from node.core import Core
+from node.events import Now
+from node.ledger import codec
+from node.ledger.address import encode_address
+from node.chain import LAST_REORG
+
+REWRITE_BLOCKS: Final = 100
+"""Blocks whose work `rewrite_cost_s` weighs."""
+
+Json = dict[str, Any]
+
+
+def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Json:
+    """Return the fields of `status`."""
+    tip = core.store.durable_tip()
+    is_synced, reason = core.sync.reason(tip)
+    return {
+        "network": core.parameters.name,
+        "network_id": core.network_id.hex(),
+        "height": tip.height,
+        "tip": tip.hash.hex(),
+        "work": hex(tip.work),
+        "headers_height": core.chain.headers.best.height,
+        "synced": is_synced,
+        "sync_reason": reason,
+        "peers": sum(1 for _ in core.sessions.open()),
+        "pending": len(core.pending()),
+        "mining": {"mode": mode, "hashrate": core.mining.hashrate, "address": address},
+        "address": address,
+        "clock_offset_ms": core.links.clock_offset_ms(),
+        "last_reorg": _last_reorg(core),
+        "rewrite_cost_s": _rewrite_cost_s(core),
+        "uptime_s": core.uptime_s(now),
+        "version": version,
+    }
+
+
+def _last_reorg(core: Core) -> Json | None:
+    """Return what is remembered of the last deep or late switch."""
+    raw = core.store.value(LAST_REORG)
+    if raw is None:
+        return None
+    at_ms, fork, old_height, old_hash, new_height, new_hash = codec.decode(raw)
+    return {
+        "time_ms": at_ms,
+        "fork_height": fork,
+        "old_height": old_height,
+        "old_tip": old_hash.hex(),
+        "new_height": new_height,
+        "new_tip": new_hash.hex(),
+    }
+
+
+def _rewrite_cost_s(core: Core) -> int | None:
+    """Return how long this machine would take to redo the last blocks; None before its hash rate is known."""
+    if not core.mining.hashrate:
+        return None
+    tip = core.store.durable_tip()
+    base = core.chain.tree.ancestor(tip, max(0, tip.height - REWRITE_BLOCKS))
+    return (tip.work - base.work) // core.mining.hashrate
+
+
+def peers(core: Core, now: Now) -> list[Json]:
+    """Return the fields of `peers`, one object a connection."""
+    return [
+        {
+            "address": core.links.address_of(session),
+            "name": session.name,
+            "direction": "in" if session.dial is None else "out",
+            "node_id": session.link.identity.hex(),
+            "agent": session.link.peer.agent,
+            "height": _height_of(core, session.connection),
+            "latency_ms": session.latency_ms,
+            "bytes_in": session.bytes_in,
+            "bytes_out": session.bytes_out,
+            "score": core.links.score(session),
+            "connected_s": (now.mono_ms - session.since_ms) // 1000,
+        }
+        for session in core.sessions.open()
+    ]
+
+
+def _height_of(core: Core, connection: int) -> int:
+    """Return the height of what the peer has shown, else of what it claimed."""
+    best = core.sync.known_best(connection)
+    session = core.sessions.get(connection)
+    claimed = session.link.peer.height if session is not None else 0
+    return best.height if best is not None else claimed

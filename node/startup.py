@@ -1,0 +1,76 @@
+"""From settings to a running daemon: everything is opened and checked here, in order, each refusal by name.
+
+Touches the disk. What fails here has written nothing that a next start would stumble over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Final
+
+from node import __version__, config, log, paths, wallet
+from node.config import Arguments, Config, ConfigError
+from node.daemon import Daemon, NodeHalted, journal_path
+from node.identity import load_or_create
+from node.ledger import params, signature
+from node.ledger.address import encode_address
+from node.ledger.signature import SignatureLibraryDiffers
+from node.private import PathError
+from node.storage.files import LEAST_FREE_BYTES, FolderLock, free_bytes
+from node.storage.journal import Journal
+from node.storage.port import StorageFault
+from node.storage.sqlite import BOOK_NAME, open_book
+from node.transport import CannotListen
+from node.wallet import Wallet, WalletError
+
+EXIT_STOPPED: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+
+def run(arguments: Arguments) -> int:
+    """Start a node and run it until it is stopped; return the exit status."""
+    try:
+        settings = config.load(arguments)
+    except ConfigError as error:
+        return _say(str(error), EXIT_USAGE)
+    try:
+        params.validate(settings.parameters)
+        signature.self_check()
+        return _open_and_run(settings)
+    except NodeHalted as halted:
+        return _say(f"{halted.reason}. {halted.hint}", EXIT_FAILED)
+    except (CannotListen, PathError, WalletError, StorageFault, SignatureLibraryDiffers) as error:
+        return _say(str(error), EXIT_FAILED)
+
+
+def _open_and_run(settings: Config) -> int:
+    folder = settings.data_dir
+    said = paths.prepare_data_dir(folder)
+    with FolderLock(folder):
+        free = free_bytes(folder)
+        if free < LEAST_FREE_BYTES:
+            raise NodeHalted(
+                f"only {free >> 20} MiB are free on the disk of {folder}; a node needs {LEAST_FREE_BYTES >> 20} MiB",
+                "Make room, or name another folder with --data-dir",
+            )
+        purse = wallet.ensure(paths.wallets_folder(folder), settings.wallet)
+        identity = load_or_create(folder)
+        book = open_book(folder / BOOK_NAME, settings.parameters)
+        journal = Journal(journal_path(folder))
+        lines = log.setup(settings)
+        for text in (said, purse.notice, *book.notices):
+            if text:
+                lines.warn(text)
+        socket_path = paths.choose_socket(folder)
+        try:
+            asyncio.run(_run(Daemon(settings, purse, identity, book, journal, socket_path, lines), lines, settings))
+        finally:
+            paths.forget_socket(folder)
+    return EXIT_STOPPED
+
+
+def _say(text: str, status: int) -> int:
+    sys.stderr.write(f"indelible: {text}\n")
+    return status
