@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.chain", "node.mempool.saved", "node.peers.addresses", "node.peers.blame", "node.peers.names"),
     ("node.mempool", "node.peers.book"),
     ("node.peers",),
-    ("node.sync", "node.mining"),
+    ("node.links", "node.sync", "node.mining"),
     ("node.gossip",),
     ("node.intake",),
     ("node.core",),
@@ -66,6 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.arguments",),
     # The drivers, and what puts them together.
     ("node.jsonrpc", "node.listeners", "node.disk", "node.log_lines", "node.report"),
+    ("node.log",),
     ("node.methods", "node.transport"),
     ("node.session",),
     ("node.control",),
@@ -86,7 +87,7 @@ PURE_IMPORTS = frozenset(
 ROOMS: dict[str, tuple[str, ...]] = {
     "asyncio": ("miner", "transport", "listeners", "session", "control", "daemon", "startup"),
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
-    "logging": ("miner", "transport", "control"),
+    "logging": ("miner", "transport", "control", "log"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "keyfile"),
     "platformdirs": ("paths",),
