@@ -1,0 +1,151 @@
+"""The port in memory, for the simulator and tests: the same overlay over plain dicts, and a writer to them.
+
+No disk of its own. The one it plays survives a crash: `open_memory` on the same one is a restart, with what
+was committed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from node.ledger.block import decode_block, decode_coinbase, genesis_block
+from node.ledger.entry import decode_entry
+from node.ledger.merkle import leaf_hash
+from node.ledger.params import Parameters
+from node.ledger.state import ABSENT, Account, genesis_accounts
+from node.storage.genesis import genesis_record
+from node.storage.overlay import OverlaidStore
+from node.storage.port import Batch, BlockRecord, Connected, Place
+from node.storage.scratch import SpillingScratch
+
+
+@dataclass(slots=True)
+class MemoryDisk:
+    """What is durable. Satisfies overlay.Durable."""
+
+    records: list[BlockRecord]
+    """By id."""
+    ids: dict[bytes, int]
+    bodies: dict[int, bytes]
+    main: list[int]
+    """Ids by height."""
+    accounts: dict[bytes, Account]
+    children: set[int] = field(default_factory=set)
+    """Ids of blocks that have children."""
+    txids: dict[bytes, list[Place]] = field(default_factory=dict)
+    history: dict[bytes, list[Place]] = field(default_factory=dict)
+    """Key to places, ascending."""
+    values: dict[str, bytes] = field(default_factory=dict)
+
+    def tip(self) -> BlockRecord:
+        return self.records[self.main[-1]]
+
+    def next_id(self) -> int:
+        return len(self.records)
+
+    def record(self, block_id: int) -> BlockRecord:
+        return self.records[block_id]
+
+    def find(self, block_hash: bytes) -> BlockRecord | None:
+        block_id = self.ids.get(block_hash)
+        return None if block_id is None else self.records[block_id]
+
+    def main_id(self, height: int) -> int | None:
+        return self.main[height] if 0 <= height < len(self.main) else None
+
+    def body(self, block_id: int) -> bytes | None:
+        return self.bodies.get(block_id)
+
+    def account(self, key: bytes) -> Account:
+        return self.accounts.get(key, ABSENT)
+
+    def leaves(self) -> list[BlockRecord]:
+        return [record for record in self.records if record.id not in self.children]
+
+    def places_of(self, txid: bytes) -> list[Place]:
+        return list(self.txids.get(txid, ()))
+
+    def history_of(self, key: bytes, before: Place, limit: int) -> list[Place]:
+        places = self.history.get(key, [])
+        end = bisect_left(places, before)
+        return places[max(0, end - limit) : end][::-1]
+
+    def value(self, name: str) -> bytes | None:
+        return self.values.get(name)
+
+
+def memory_disk(parameters: Parameters) -> MemoryDisk:
+    """Return a new disk with genesis."""
+    genesis, record = genesis_block(parameters), genesis_record(parameters)
+    return MemoryDisk([record], {record.hash: 0}, {0: genesis.raw}, [0], genesis_accounts(parameters))
+
+
+def open_memory(disk: MemoryDisk) -> tuple[OverlaidStore, MemoryWriter]:
+    """Return the port's two sides over this disk."""
+    return OverlaidStore(disk, SpillingScratch), MemoryWriter(disk)
+
+
+class MemoryWriter:
+    """Satisfies port.Writer."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        self._disk = disk
+
+    def commit(self, batches: Iterable[Batch]) -> None:
+        """Take the batches to the disk."""
+        for batch in batches:
+            self._commit(batch)
+
+    def _commit(self, batch: Batch) -> None:
+        disk = self._disk
+        for record in batch.records:
+            if record.id < len(disk.records):
+                disk.records[record.id] = record
+            else:
+                disk.records.append(record)
+                disk.ids[record.hash] = record.id
+                disk.children.add(record.parent_id)
+        disk.bodies.update(batch.bodies)
+        for record in batch.disconnected:
+            self._leave(record)
+        for connected in batch.connected:
+            self._join(connected)
+        changed = dict(batch.scratch.items()) if batch.scratch is not None else {}
+        changed.update(batch.accounts)
+        for key, account in changed.items():
+            if account == ABSENT:
+                disk.accounts.pop(key, None)
+            else:
+                disk.accounts[key] = account
+        disk.values.update(batch.values)
+
+    def _join(self, connected: Connected) -> None:
+        self._disk.main.append(connected.record.id)
+        for txid, place, keys in self._touched(connected):
+            self._disk.txids.setdefault(txid, []).append(place)
+            for key in keys:
+                insort(self._disk.history.setdefault(key, []), place)
+
+    def _leave(self, record: BlockRecord) -> None:
+        self._disk.main.pop()
+        for txid, place, keys in self._touched(Connected(record)):
+            self._disk.txids[txid].remove(place)
+            for key in keys:
+                self._disk.history[key].remove(place)
+
+    def _touched(self, connected: Connected) -> list[tuple[bytes, Place, list[bytes]]]:
+        """Return each leaf's txid, its place and the keys that it touches."""
+        block = decode_block(self._disk.bodies[connected.record.id])
+        coinbase = connected.coinbase or decode_coinbase(block.first_leaf)
+        entries = connected.entries
+        if entries is None:
+            entries = [decode_entry(raw) for raw in block.entries]
+        height = connected.record.height
+        leaf = connected.coinbase_leaf or leaf_hash(block.first_leaf)
+        touched = [(leaf, Place(height, 0), [coinbase.miner])]
+        for position, entry in enumerate(entries, 1):
+            keys = [entry.sender, entry.recipient] if entry.sender != entry.recipient else [entry.sender]
+            touched.append((entry.txid, Place(height, position), keys))
+        return touched

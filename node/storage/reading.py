@@ -1,0 +1,256 @@
+"""Reading a book: the port's questions about what is durable, answered by SQL on a connection of its own.
+
+Touches the disk, and writes nothing. The daemon's store reads through it under its overlay; pages, `verify`
+and commands read through it without a node, or beside one that writes (WAL). One thread at a time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from node.ledger.state import ABSENT, Account
+from node.storage import schema
+from node.storage.faults import BookFault, NotABook, damaged, fault_of
+from node.storage.port import BlockRecord, Place
+from node.storage.rows import (
+    PLACE_BYTES,
+    PREFIX_BYTES,
+    RECORD_COLUMNS,
+    BadRow,
+    account_of_row,
+    hash_tail,
+    pack_place,
+    place_of_key,
+    record_of_row,
+)
+
+_CACHE_KIB: Final = 8_192
+_ROWS_AT_ONCE: Final = 500
+
+_RECORD: Final = f"SELECT {RECORD_COLUMNS} FROM blocks WHERE "  # noqa: S608 - a constant
+_MAIN: Final = (
+    f"SELECT height, {RECORD_COLUMNS} FROM main JOIN blocks USING (id) "  # noqa: S608 - a constant
+    "WHERE height >= ? ORDER BY height LIMIT ?"
+)
+_PLACES: Final = (
+    "SELECT key FROM segments CROSS JOIN txids ON segment = segments.id WHERE key >= ? AND key <= ?"
+)
+_HISTORY: Final = (
+    "SELECT key FROM segments CROSS JOIN history ON segment = segments.id "
+    "WHERE first_height <= ? AND key >= ? AND key < ? ORDER BY segments.id DESC, key DESC LIMIT ?"
+)
+
+
+class Counts(NamedTuple):
+    """How much the main chain holds."""
+
+    blocks: int
+    """Genesis among them."""
+    entries: int
+
+
+class ReadOnlyBook:
+    """A book as it is on disk. A read raises BookFault, a StorageFault, where the file is not in order."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Take over a connection in autocommit mode; see `open_read_only`."""
+        self._connection = connection
+        self.path = path
+
+    # ------------------------------------------------------------------------------- the port's reads
+
+    def tip(self) -> BlockRecord:
+        """Return the last block of the main chain."""
+        rows = self.ask("SELECT id FROM main ORDER BY height DESC LIMIT 1")
+        if not rows:
+            raise damaged(self.path, "the main chain is empty")
+        return self.record(rows[0][0])
+
+    def next_id(self) -> int:
+        """Return the id for the next new block."""
+        return int(self.ask("SELECT ifnull(max(id), -1) + 1 FROM blocks")[0][0])
+
+    def record(self, block_id: int) -> BlockRecord:
+        """Return the block of this id, which exists."""
+        rows = self.ask(_RECORD + "id = ?", block_id)
+        if not rows:
+            raise damaged(self.path, f"block number {block_id} of the tree is missing")
+        return self._record_of(rows[0])
+
+    def find(self, block_hash: bytes) -> BlockRecord | None:
+        """Return the block of this hash."""
+        for row in self.ask(_RECORD + "tail = ?", hash_tail(block_hash)):
+            record = self._record_of(row)
+            if record.header.hash == block_hash:
+                return record
+        return None
+
+    def main_at(self, height: int) -> BlockRecord | None:
+        """Return the main chain's block at this height, None above the tip."""
+        block_id = self.main_id(height)
+        return None if block_id is None else self.record(block_id)
+
+    def main_id(self, height: int) -> int | None:
+        """Return the id of the main chain's block at this height, None above the tip."""
+        rows = self.ask("SELECT id FROM main WHERE height = ?", height)
+        return rows[0][0] if rows else None
+
+    def body(self, block_id: int) -> bytes | None:
+        """Return the raw bytes as stored, None where there are none. The caller hashes them again."""
+        rows = self.ask("SELECT raw FROM bodies WHERE id = ?", block_id)
+        if not rows:
+            return None
+        raw = rows[0][0]
+        if type(raw) is not bytes:
+            raise damaged(self.path, f"the body of block number {block_id} is not bytes")
+        return raw
+
+    def account(self, key: bytes) -> Account:
+        """Return the account at the tip."""
+        rows = self.ask("SELECT balance, nonce FROM accounts WHERE key = ?", key)
+        return self._account_of(key, rows[0]) if rows else ABSENT
+
+    def leaves(self) -> list[BlockRecord]:
+        """Return the blocks without children, ascending by id."""
+        rows = self.ask(_RECORD + "leaf = 1 ORDER BY id")
+        return [self._record_of(row) for row in rows]
+
+    def places_of(self, txid: bytes) -> list[Place]:
+        """Return candidates for an entry or coinbase leaf on the main chain."""
+        prefix = txid[:PREFIX_BYTES]
+        rows = self.ask(_PLACES, prefix + bytes(PLACE_BYTES), prefix + b"\xff" * PLACE_BYTES)
+        return [place_of_key(key) for (key,) in rows]
+
+    def history_of(self, key: bytes, before: Place, limit: int) -> list[Place]:
+        """Return places before `before`, newest first, at most `limit`, that may touch the account."""
+        prefix = key[:PREFIX_BYTES]
+        end = prefix + pack_place(before)
+        rows = self.ask(_HISTORY, before.height, prefix + bytes(PLACE_BYTES), end, limit)
+        return [place_of_key(found) for (found,) in rows]
+
+    def value(self, name: str) -> bytes | None:
+        """Return a small named value."""
+        rows = self.ask("SELECT value FROM named WHERE name = ?", name)
+        return bytes(rows[0][0]) if rows else None
+
+    # -------------------------------------------------------------------------- beyond the port's reads
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, all reads see the book as it is now, whatever a daemon writes meanwhile.
+
+        Kept short beside a daemon: its write-ahead file grows until this ends.
+        """
+        self.ask("BEGIN")
+        try:
+            self.ask("SELECT count(*) FROM meta")  # the state is fixed by the first read
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def network_id(self) -> bytes:
+        """Return the id of the book's network."""
+        return self._meta("network_id")
+
+    def parameters(self) -> bytes:
+        """Return the encoded parameters of the book's network."""
+        return self._meta("parameters")
+
+    def counts(self) -> Counts:
+        """Return how much the main chain holds, from counters: cheap at any length."""
+        height = self.ask("SELECT max(height) FROM main")[0][0] or 0
+        leaves = self.ask("SELECT total(txids) FROM segments")[0][0]
+        return Counts(height + 1, int(leaves) - height)
+
+    def main_from(self, height: int) -> Iterator[BlockRecord]:
+        """Yield the main chain's blocks from this height on, in bounded memory."""
+        while True:
+            rows = self.ask(_MAIN, height, _ROWS_AT_ONCE)
+            yield from (self._record_of(row[1:]) for row in rows)
+            if len(rows) < _ROWS_AT_ONCE:
+                return
+            height = rows[-1][0] + 1
+
+    def accounts_after(self, key: bytes, limit: int) -> list[tuple[bytes, Account]]:
+        """Return up to `limit` accounts whose keys come after `key` (b"" for the first), ascending."""
+        query = "SELECT key, balance, nonce FROM accounts WHERE key > ? ORDER BY key LIMIT ?"
+        return [(row[0], self._account_of(row[0], row[1:])) for row in self.ask(query, key, limit)]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def ask(self, query: str, *values: object) -> list[Any]:
+        """Return all rows of a query: for the other parts of storage, which know the tables."""
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise fault_of(error, self.path) from error
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the other parts of storage."""
+        return self._connection
+
+    def _meta(self, name: str) -> bytes:
+        rows = self.ask("SELECT value FROM meta WHERE name = ?", name)
+        if not rows or type(rows[0][0]) is not bytes:
+            raise damaged(self.path, f"it does not say its {name}")
+        value: bytes = rows[0][0]
+        return value
+
+    def _record_of(self, row: tuple[object, ...]) -> BlockRecord:
+        try:
+            return record_of_row(row)
+        except BadRow as bad:
+            raise damaged(self.path, f"block number {row[0]} of the tree: {bad}") from bad
+
+    def _account_of(self, key: object, row: tuple[object, ...]) -> Account:
+        try:
+            return account_of_row(row)
+        except BadRow as bad:
+            shown = key.hex() if isinstance(key, bytes) else repr(key)
+            raise damaged(self.path, f"account {shown}: {bad}") from bad
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """Return a connection that can only read, for one thread at a time."""
+    connection = sqlite3.connect(
+        path.absolute().as_uri() + "?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    return connection
+
+
+def open_read_only(path: Path) -> ReadOnlyBook:
+    """Open the book at `path` for reading, with or without a daemon that writes to it.
+
+    Raises BookFault: there is none, it is not ours, it is newer or older than this program, it is damaged.
+    """
+    if not path.is_file():
+        raise NotABook(f"there is no book at {path}", "start a node on that folder first")
+    try:
+        connection = connect_read_only(path)
+    except sqlite3.Error as error:
+        raise fault_of(error, path) from error
+    try:
+        _check(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return ReadOnlyBook(connection, path)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        found = schema.check_version(connection, path)
+        if found < schema.CURRENT.version:
+            raise BookFault(f"{path} is of an older version (schema {found})", "start its node once")
+        schema.check_tables(connection, path)
+    except sqlite3.Error as error:
+        raise fault_of(error, path) from error
