@@ -173,7 +173,7 @@ class ChainBuilder:
         memo: str = "",
         signed: bool = True,
     ) -> Entry:
-        """Return a signed entry; where not given, the fee is the minimum and the time one interval from genesis.
+        """Return a signed entry; not given, the fee is the minimum and the time one interval after genesis.
 
         The nonce counts this sender's entries made here, in one line: give it where branches part. Not
         `signed` has 64 zero bytes for a signature, which is many times faster to make.

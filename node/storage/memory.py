@@ -55,6 +55,9 @@ class MemoryDisk:
     def main_id(self, height: int) -> int | None:
         return self.main[height] if 0 <= height < len(self.main) else None
 
+    def main_headers(self, first: int, count: int) -> list[bytes]:
+        return [self.records[block_id].header.raw for block_id in self.main[first : first + count]]
+
     def body(self, block_id: int) -> bytes | None:
         return self.bodies.get(block_id)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from node.ledger.block import hash_header
 from node.ledger.state import ABSENT, Account
 from node.storage import schema
 from node.storage.faults import BookFault, NotABook, damaged, fault_of
@@ -35,6 +36,9 @@ _RECORD: Final = f"SELECT {RECORD_COLUMNS} FROM blocks WHERE "  # noqa: S608 - a
 _MAIN: Final = (
     f"SELECT height, {RECORD_COLUMNS} FROM main JOIN blocks USING (id) "  # noqa: S608 - a constant
     "WHERE height >= ? ORDER BY height LIMIT ?"
+)
+_HEADERS: Final = (
+    "SELECT height, header, tail FROM main JOIN blocks USING (id) WHERE height >= ? ORDER BY height LIMIT ?"
 )
 _PLACES: Final = (
     "SELECT key FROM segments CROSS JOIN txids ON segment = segments.id WHERE key >= ? AND key <= ?"
@@ -98,6 +102,15 @@ class ReadOnlyBook:
         """Return the id of the main chain's block at this height, None above the tip."""
         rows = self.ask("SELECT id FROM main WHERE height = ?", height)
         return rows[0][0] if rows else None
+
+    def main_headers(self, first: int, count: int) -> list[bytes]:
+        """Return the raw headers of the main chain from height `first` on, at most `count`, ascending."""
+        headers = []
+        for height, header, tail in self.ask(_HEADERS, first, count):
+            if type(header) is not bytes or hash_tail(hash_header(header)) != tail:
+                raise damaged(self.path, f"the header of block {height} hashes to another block")
+            headers.append(header)
+        return headers
 
     def body(self, block_id: int) -> bytes | None:
         """Return the raw bytes as stored, None where there are none. The caller hashes them again."""

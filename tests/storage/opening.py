@@ -15,7 +15,7 @@ from node.storage.sqlite import BOOK_NAME, SqliteBook, open_book
 class InMemory:
     """The port over dicts."""
 
-    def __init__(self, parameters: Parameters, folder: Path) -> None:
+    def __init__(self, parameters: Parameters, _folder: Path) -> None:
         self._disk = memory_disk(parameters)
         self.store: Store
         self.writer: Writer

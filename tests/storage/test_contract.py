@@ -232,6 +232,9 @@ class StoreMachine(RuleBasedStateMachine):
         for height in range(len(state.main) + 2):
             found = store.main_at(height)
             assert found == (state.records[state.main[height]] if height < len(state.main) else None)
+        headers = [state.records[block_id].header.raw for block_id in state.main]
+        assert store.main_headers(0, 1_000) == headers
+        assert store.main_headers(2, 2) == headers[2:4]
         for owner in KEYS:
             assert store.account(owner) == state.accounts.get(owner, Account(0, 0))
             assert store.scratch().read(owner) == store.account(owner)
