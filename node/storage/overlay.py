@@ -122,11 +122,6 @@ class OverlaidStore:
 
     def main_headers(self, first: int, count: int) -> list[bytes]:
         """Return the raw headers of the main chain from height `first` on, at most `count`, ascending."""
-        heights = range(first, min(first + count, self._tip.height + 1))
-        return [record.header.raw for record in map(self.main_at, heights) if record is not None]
-
-    def main_headers(self, first: int, count: int) -> list[bytes]:
-        """Return the raw headers of the main chain from height `first` on, at most `count`, ascending."""
         headers = dict(enumerate(self._below.main_headers(first, count), first))
         for layer in self._layers:
             for height, block_id in layer.main.items():
