@@ -1,0 +1,155 @@
+"""The journal of entries typed here: on disk before their sender is told that they are taken.
+
+Touches the disk: one file that only grows until it is emptied. Each entry is framed by its length and a
+CRC-32, so that whatever a crash leaves of the last ones is noticed: what is whole is kept, the rest is cut
+off and told of. A file that cannot be read at all is set aside; it never keeps a node from starting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from node.private import FILE_MODE, PathError, create_private_file, replace_private_file, tighten
+from node.storage.faults import BookFault, DiskFull
+
+MAX_FRAME: Final = 1 << 16
+"""Bytes of one entry, at most: many times what the ledger allows."""
+
+_HEAD: Final = struct.Struct(">II")
+"""Length of what follows, CRC-32 of that length (u32) and what follows."""
+_LENGTH: Final = struct.Struct(">I")
+
+
+class Journal:
+    """An open journal; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal at `path`, an empty one where there is none.
+
+        Raises BookFault where no file can be made there.
+        """
+        self._path = path
+        self.notices: list[str] = []
+        """Sentences for the log, of what had to be cut off, set aside or closed to others."""
+        try:
+            self._prepare()
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise _fault(path, error) from None
+        except PathError as error:
+            raise BookFault(error.message, error.hint) from None
+        self._end = path.stat().st_size
+
+    def read(self) -> list[bytes]:
+        """Return the entries, in the order in which they were appended."""
+        return list(_frames(os.pread(self._descriptor, self._end, 0)))
+
+    def append(self, raws: Iterable[bytes]) -> None:
+        """Add entries; they are durable when this returns. Raises BookFault: then none of them is there."""
+        content = _framed(raws)
+        try:
+            written = os.pwrite(self._descriptor, content, self._end)
+            if written < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _sync(self._descriptor)
+        except OSError as error:
+            with contextlib.suppress(OSError):  # else the next start cuts it off
+                os.ftruncate(self._descriptor, self._end)
+            raise _fault(self._path, error) from None
+        self._end += len(content)
+
+    def empty(self) -> None:
+        """Forget all entries: they stand in another file by now. Raises BookFault."""
+        try:
+            os.ftruncate(self._descriptor, 0)
+            _sync(self._descriptor)
+        except OSError as error:
+            raise _fault(self._path, error) from None
+        self._end = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _prepare(self) -> None:
+        """Leave a file of whole frames at the path, for its owner alone."""
+        with contextlib.suppress(FileExistsError):
+            create_private_file(self._path, b"")
+        try:
+            said = tighten(self._path, FILE_MODE)
+            content = self._path.read_bytes()
+        except (OSError, PathError) as error:
+            aside = _free_name(self._path)
+            self._path.rename(aside)
+            self.notices.append(f"{self._path} could not be read ({error}); it is {aside} now")
+            create_private_file(self._path, b"")
+            return
+        if said:
+            self.notices.append(said)
+        whole = list(_frames(content))
+        kept = _framed(whole)
+        if kept != content:
+            replace_private_file(self._path, kept)
+            self.notices.append(
+                f"{self._path}: {len(content) - len(kept)} bytes of a broken end were cut off, "
+                f"{len(whole)} entries are whole"
+            )
+
+
+def _framed(raws: Iterable[bytes]) -> bytes:
+    parts = []
+    for raw in raws:
+        if len(raw) > MAX_FRAME:
+            raise ValueError(f"an entry of {len(raw)} bytes, at most {MAX_FRAME}")
+        length = _LENGTH.pack(len(raw))
+        parts += [length, _LENGTH.pack(zlib.crc32(length + raw)), raw]
+    return b"".join(parts)
+
+
+def _frames(content: bytes) -> Iterator[bytes]:
+    """Yield what the whole frames hold; bytes between them are passed over one by one."""
+    at = 0
+    while at + _HEAD.size <= len(content):
+        length, check = _HEAD.unpack_from(content, at)
+        start = at + _HEAD.size
+        raw = content[start : start + length]
+        if (
+            length <= MAX_FRAME
+            and len(raw) == length
+            and zlib.crc32(content[at : at + _LENGTH.size] + raw) == check
+        ):
+            yield raw
+            at = start + length
+        else:
+            at += 1
+
+
+def _sync(descriptor: int) -> None:
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is None:
+        os.fsync(descriptor)
+    else:  # macOS, where an ordinary sync leaves the data in the drive's own memory
+        fcntl.fcntl(descriptor, full)
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (found := path.with_name(f"{path.name}.bad-{number}")).exists():
+        number += 1
+    return found
+
+
+def _fault(path: Path, error: OSError) -> BookFault:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(f"the disk of {path} is full", "free some space, then start the node again")
+    return BookFault(
+        f"cannot write {path} ({error.strerror or error})", "look at its disk, its owner and its permissions"
+    )
