@@ -16,8 +16,8 @@ from node.ledger.state import Account
 AccountOf = Callable[[bytes], Account]
 """The account of a key at the tip."""
 
-_MAX_MISFITS: Final = 32
-"""A block is full once this many entries did not fit: nobody searches the whole pool for a last small one."""
+_LOOKED_AT_WHEN_FULL: Final = 256
+"""Once an entry does not fit, so many more are looked at for a last small one, and not the whole pool."""
 
 
 class Template(NamedTuple):
@@ -41,7 +41,8 @@ class Builder:
     chosen: list[Entry] = field(default_factory=list)
     dropped: list[tuple[Entry, str]] = field(default_factory=list)
     _cursors: dict[bytes, _Cursor] = field(default_factory=dict)
-    _misfits: int = 0
+    _patience: int = _LOOKED_AT_WHEN_FULL
+    _full: bool = False
 
     def choose(
         self, candidates: Iterable[Entry], waiting_of: Callable[[bytes], Mapping[int, Entry]]
@@ -56,7 +57,8 @@ class Builder:
                 self.dropped.append((entry, Rule.NONCE_USED.value))
             elif not cursor.closed and entry.nonce >= cursor.next:
                 self._take_up_to(entry.nonce, cursor, waiting_of(entry.sender))
-            if self._misfits == _MAX_MISFITS:
+            self._patience -= self._full
+            if not self._patience:
                 break
         return Template(self.chosen, sum(entry.fee for entry in self.chosen), self.dropped)
 
@@ -90,7 +92,7 @@ class Builder:
         if entry.amount + entry.fee > cursor.balance:
             return False
         if entry_bytes(entry.raw) > self.room:
-            self._misfits += 1
+            self._full = True
             return False
         return True
 
