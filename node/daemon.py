@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from node import __version__, report
+from node.clock import read_clock
 from node.config import Config
 from node.control import Control
 from node.core import Core, CoreSettings
@@ -39,7 +40,6 @@ from node.events import (
     Level,
     Mine,
     Notice,
-    Now,
     PeerData,
     Persist,
     Persisted,
@@ -58,18 +58,20 @@ from node.ledger import signature
 from node.ledger.address import encode_address
 from node.ledger.entry import Entry
 from node.ledger.params import Parameters
-from node.links import LinkSettings
+from node.links import KnownPeer, LinkSettings
 from node.log import Log
-from node.mempool import BadPendingFile, Saved, load_dump
+from node.mempool import Saved, load_dump
 from node.miner import MinerPool
 from node.private import PathError, read_bounded
 from node.query import Waiting
+from node.sealed import Unreadable
 from node.storage.files import LEAST_FREE_BYTES, free_bytes
 from node.storage.journal import Journal
 from node.storage.port import StorageFault
 from node.storage.reading import ReadOnlyBook, open_read_only
 from node.storage.sqlite import BOOK_NAME, SqliteBook
-from node.transport import CannotListen, Transport
+from node.listeners import CannotListen
+from node.transport import Transport
 from node.wallet import Wallet
 
 AGENT: Final = f"indelible/{__version__}"
@@ -79,7 +81,6 @@ TURN_S: Final = 0.005
 """The core works no longer than this before the event loop has a turn."""
 _MAX_SAVED_BYTES: Final = 1 << 26
 """Of the files of pending entries and peers."""
-_JOURNAL_NAME: Final = "pending.journal"
 
 
 class NodeHalted(Exception):
@@ -89,11 +90,6 @@ class NodeHalted(Exception):
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
-
-
-def read_clock() -> Now:
-    """Return the time."""
-    return Now(time.time_ns() // 1_000_000, time.monotonic_ns() // 1_000_000)
 
 
 class Daemon:
@@ -170,7 +166,7 @@ class Daemon:
             sign=self._identity.sign,
             agent=AGENT,
             port=port,
-            peers=self._config.peers,
+            peers=tuple(KnownPeer(peer.endpoint, peer.name, peer.identity) for peer in self._config.peers),
             discovery=self._config.discovery,
             max_peers=self._config.max_peers,
             loopback_only=self._config.for_trying_out and self._config.this_machine_only,
@@ -220,8 +216,6 @@ class Daemon:
         await asyncio.to_thread(self._disk.close)
         await self.control.close()
         self._threads.shutdown(cancel_futures=True)
-        self._journal.close()
-        self._book.close()
 
     # --------------------------------------------------------------------------------------------- events
 
@@ -343,7 +337,7 @@ class Daemon:
         if content is not None:
             try:
                 saved = load_dump(content, self.core.network_id)
-            except BadPendingFile as error:
+            except Unreadable as error:
                 self._set_aside(PENDING_NAME, str(error))
         now = read_clock()
         return saved + [Saved(raw, own=True, received_ms=now.wall_ms) for raw in self._journal.read()]

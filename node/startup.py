@@ -7,26 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 from node import __version__, config, log, paths, wallet
 from node.config import Arguments, Config, ConfigError
-from node.daemon import Daemon, NodeHalted, journal_path
+from node.daemon import Daemon, NodeHalted
+from node.events import Notice
 from node.identity import load_or_create
 from node.ledger import params, signature
 from node.ledger.address import encode_address
+from node.ledger.block import network_id
 from node.ledger.signature import SignatureLibraryDiffers
+from node.log import Log
 from node.private import PathError
 from node.storage.files import LEAST_FREE_BYTES, FolderLock, free_bytes
 from node.storage.journal import Journal
 from node.storage.port import StorageFault
 from node.storage.sqlite import BOOK_NAME, open_book
-from node.transport import CannotListen
+from node.listeners import CannotListen
 from node.wallet import Wallet, WalletError
 
 EXIT_STOPPED: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+
+JOURNAL_NAME: Final = "pending.journal"
 
 
 def run(arguments: Arguments) -> int:
@@ -57,18 +64,59 @@ def _open_and_run(settings: Config) -> int:
             )
         purse = wallet.ensure(paths.wallets_folder(folder), settings.wallet)
         identity = load_or_create(folder)
-        book = open_book(folder / BOOK_NAME, settings.parameters)
-        journal = Journal(journal_path(folder))
-        lines = log.setup(settings)
-        for text in (said, purse.notice, *book.notices):
-            if text:
-                lines.warn(text)
-        socket_path = paths.choose_socket(folder)
-        try:
-            asyncio.run(_run(Daemon(settings, purse, identity, book, journal, socket_path, lines), lines, settings))
-        finally:
-            paths.forget_socket(folder)
+        with ExitStack() as opened:
+            book = open_book(folder / BOOK_NAME, settings.parameters)
+            opened.callback(book.close)
+            journal = Journal(folder / JOURNAL_NAME)
+            opened.callback(journal.close)
+            lines = log.setup(settings)
+            opened.callback(lines.close)
+            for text in (said, purse.notice, *book.notices, *journal.notices):
+                if text:
+                    lines.warn(text)
+            socket_path = paths.choose_socket(folder)
+            opened.callback(paths.forget_socket, folder)
+            lines.announce(_summary(settings, purse, str(socket_path)))
+            _run(lambda: Daemon(settings, purse, identity, book, journal, socket_path, lines))
     return EXIT_STOPPED
+
+
+def _run(make: Callable[[], Daemon]) -> None:
+    """Run a daemon; of several faults at once the first of the machine's is told, and a bug of ours raised."""
+
+    async def run() -> None:
+        await make().run()
+
+    try:
+        asyncio.run(run())
+    except* (NodeHalted, CannotListen, PathError, StorageFault) as group:
+        error = group.exceptions[0]
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+def _summary(settings: Config, purse: Wallet, socket_path: str) -> list[Notice]:
+    """Return the lines that a node starts its log with."""
+    parameters = settings.parameters
+    name = f"{parameters.name} ({network_id(parameters).hex()[:16]})"
+    if settings.for_trying_out:
+        name += ", for trying out: its coins are worth nothing"
+    where = " (this machine only)" if settings.this_machine_only else ""
+    peers = ", ".join(str(peer.endpoint) for peer in settings.peers) or "none configured"
+    address = encode_address(parameters.prefix, purse.public_key)
+    lines = [
+        f"indelible {__version__}, network {name}",
+        f"listening on {settings.host}:{settings.port}{where}, peers: {peers}",
+        f"folder {settings.data_dir}, socket {socket_path}",
+        f"wallet {purse.name}, address {address}; mining {settings.mine.value}",
+    ]
+    if not purse.backed_up:
+        lines.append(
+            "this wallet has no backup yet; without one its coins are lost with this disk: "
+            f"python cli.py --port {settings.port} wallet backup {purse.name} FILE"
+        )
+    return [Notice("start", line) for line in lines]
 
 
 def _say(text: str, status: int) -> int:
