@@ -11,15 +11,30 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.vectors.generate import asert, compact_bits, ed25519, merkle
+from tests.vectors.generate import (
+    asert,
+    blocks,
+    compact_bits,
+    ed25519,
+    entries,
+    merkle,
+    params,
+    wire,
+    wire_refused,
+)
 
 PROJECT = Path(__file__).parents[3]
 
 FILES: Mapping[str, Callable[[], Mapping[str, object]]] = {
     "tests/vectors/asert.json": asert.make,
+    "tests/vectors/blocks.json": blocks.make,
     "tests/vectors/compact_bits.json": compact_bits.make,
     "tests/vectors/ed25519.json": ed25519.make,
+    "tests/vectors/entries.json": entries.make,
     "tests/vectors/merkle.json": merkle.make,
+    "tests/vectors/params.json": params.make,
+    "tests/vectors/wire.json": wire.make,
+    "tests/vectors/wire_refused.json": wire_refused.make,
     "node/ledger/data/ed25519_cases.json": ed25519.make_cases,
 }
 """Where each file stands in the project, and what makes the JSON object in it."""
