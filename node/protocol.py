@@ -169,19 +169,9 @@ class Connection:
         self._outgoing = [frame]
 
     @property
-    def state(self) -> State:
-        """What the peer may say next."""
-        return self._state
-
-    @property
     def is_open(self) -> bool:
         """True once the peer's identity is proven, and until it breaks the protocol."""
         return self._state is State.OPEN
-
-    @property
-    def dialled(self) -> bool:
-        """True where it was us who dialled."""
-        return self._dialled
 
     @property
     def peer(self) -> Hello:
@@ -205,15 +195,6 @@ class Connection:
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         return data
-
-    def encode(self, message: Message) -> bytes:
-        """Return the frame of a message to this peer (the same for all: `frames.encode`).
-
-        Raises RuntimeError before the handshake is done or its bytes are fetched: that would be our fault.
-        """
-        if not self.is_open or self._outgoing:
-            raise RuntimeError(f"{type(message).__name__} would be sent ahead of the handshake")
-        return frames.encode(message)
 
     def receive(self, data: bytes) -> Iterator[Message]:
         """Take bytes in; yield the messages they complete. The first is the peer's Hello, once it is proven.

@@ -1,0 +1,72 @@
+"""Messages of the wire for the tests: from the vectors, and any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from node.messages import (
+    Address,
+    Addresses,
+    Auth,
+    BlockMessage,
+    Entries,
+    GetAddresses,
+    GetData,
+    GetHeaders,
+    Headers,
+    Hello,
+    Inventory,
+    Kind,
+    NotFound,
+    Ping,
+    Pong,
+    Reject,
+)
+
+hash_bytes = st.binary(min_size=32, max_size=32)
+u53 = st.integers(0, 2**53 - 1)
+texts = st.text(st.characters(exclude_categories=["C"]), max_size=16)
+many_hashes = st.lists(hash_bytes, min_size=1, max_size=5).map(tuple)
+kinds = st.sampled_from(Kind)
+hellos = st.builds(
+    Hello,
+    version=st.just(1),
+    network_id=hash_bytes,
+    rules_hash=hash_bytes,
+    identity=hash_bytes,
+    nonce=st.binary(min_size=16, max_size=16),
+    agent=texts,
+    port=st.integers(0, 65_535),
+    height=st.integers(0, 2**32 - 1),
+    work=st.integers(0, 2**256 - 1),
+    time_ms=u53,
+    features=u53,
+)
+addresses = st.builds(Address, texts.filter(bool), st.integers(1, 65_535), u53)
+messages = st.one_of(
+    hellos,
+    st.builds(Auth, st.binary(min_size=64, max_size=64)),
+    st.builds(Ping, u53),
+    st.builds(Pong, u53),
+    st.just(GetAddresses()),
+    st.builds(Addresses, st.lists(addresses, max_size=4).map(tuple)),
+    st.builds(Reject, st.from_regex("[a-z0-9-]{1,48}", fullmatch=True), hash_bytes | st.just(b"")),
+    st.builds(Inventory, kinds, many_hashes),
+    st.builds(GetData, kinds, many_hashes),
+    st.builds(NotFound, kinds, many_hashes),
+    st.builds(Entries, st.lists(st.binary(max_size=300), min_size=1, max_size=4).map(tuple)),
+    st.builds(GetHeaders, many_hashes, hash_bytes),
+    st.builds(Headers, st.lists(st.binary(min_size=92, max_size=92), max_size=3).map(tuple)),
+    st.builds(BlockMessage, st.binary(max_size=300)),
+)
+"""Any message."""
+
+
+def hello_of(fields: dict[str, Any]) -> Hello:
+    """The HELLO with these fields of a vector."""
+    bins = ("network_id", "rules_hash", "identity", "nonce")
+    return Hello(
+        **(fields | {name: bytes.fromhex(fields[name]) for name in bins} | {"work": int(fields["work"], 16)})
+    )
