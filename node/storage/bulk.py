@@ -15,8 +15,8 @@ from typing import Final
 from node.ledger.state import ABSENT, Account
 from node.storage.rows import Row, pack_accounts
 
-_LADDER: Final = (256, 16, 1)
-"""Rows of one statement: with the widest table, 12 columns, a tenth of the values that SQLite allows."""
+_MOST_ROWS: Final = 256
+"""Of one statement: with the widest table, 12 columns, a tenth of the values that SQLite allows."""
 
 # Each takes apart `packed`, which is `count` values of one width side by side.
 _KEY_STEPS: Final = "WITH RECURSIVE step (at) AS (SELECT 1 UNION ALL SELECT at + 15 FROM step LIMIT :count) "
@@ -45,12 +45,13 @@ _MISSING_KEYS: Final = (
 def write_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Row], then: str = "") -> None:
     """Run `into VALUES (...), ... then` over all rows, which have the same number of columns."""
     at = 0
-    for size in _LADDER:
-        while len(rows) - at >= size:
-            part = rows[at : at + size]
-            values = ", ".join([f"({', '.join('?' * len(part[0]))})"] * size)
-            connection.execute(f"{into} VALUES {values} {then}", list(chain.from_iterable(part)))
-            at += size
+    while at < len(rows):
+        # A power of two each time: few statements in all, and so few shapes that each stays prepared.
+        size = min(_MOST_ROWS, 1 << (len(rows) - at).bit_length() - 1)
+        part = rows[at : at + size]
+        values = ", ".join([f"({', '.join('?' * len(part[0]))})"] * size)
+        connection.execute(f"{into} VALUES {values} {then}", list(chain.from_iterable(part)))
+        at += size
 
 
 def add_keys(connection: sqlite3.Connection, table: str, segment: int, keys: Iterable[bytes]) -> None:
