@@ -1,4 +1,4 @@
-"""The chain: bodies are checked, the heaviest valid branch is followed, a better one is proven before the good one is left.
+"""The chain: bodies are checked, the heaviest valid branch is followed, and proven before the switch.
 
 Pure. The work is a job that is advanced in slices of at most `SLICE` entries, so that a node goes on
 listening while it connects large blocks or leaves one long branch for another. One block at a time:
@@ -94,7 +94,7 @@ class Switched(NamedTuple):
     at_ms: int
     """When, by our clock; Unix milliseconds."""
     loud: bool
-    """True for a switch that was deep or late; it is remembered, and the old branch stays in the book as evidence."""
+    """True for a switch that was deep or late; it is remembered, and the old branch stays as evidence."""
 
     def encode(self) -> bytes:
         """Return what is remembered: time, height of the fork, old and new height and hash."""
@@ -184,7 +184,7 @@ class Chain:
         return record.standing in _AVAILABLE or record.id in self._held
 
     def rivals(self) -> list[BlockRecord]:
-        """Return branches with as much work as the tip whose blocks are at hand: a tie that one block ends."""
+        """Return branches with the work of the tip whose blocks are at hand: a tie that one block ends."""
         tip = self.tip
         return [
             leaf
@@ -207,7 +207,7 @@ class Chain:
             return rules.sane_block(block, self.parameters)
         except RuleBroken as broken:
             raise StorageFault(
-                f"the stored block {record.height} ({record.hash.hex()[:16]}) was changed on this disk: {broken}"
+                f"the stored block {record.height} ({record.hash.hex()[:16]}) was changed here: {broken}"
             ) from broken
 
     # ------------------------------------------------------------------------------------- in come bodies
@@ -215,8 +215,8 @@ class Chain:
     def offer(self, raw: bytes, origin: int) -> BlockRecord | None:
         """Take the bytes of a block whose header is known; returns its record, None where it is not wanted.
 
-        Raises RuleBroken where the bytes are no block, or say nothing about their header, or break a rule that
-        can be seen at once (then the block is condemned too).
+        Raises RuleBroken where the bytes are no block, or say nothing about their header, or break a rule
+        that can be seen at once (then the block is condemned too).
         """
         block = decode_block(raw)
         record = self._store.find(block.header.hash)
@@ -284,7 +284,10 @@ class Chain:
         self._start()
 
     def advance(self, now_ms: int, budget: int = SLICE) -> bool:
-        """Work on up to about `budget` entries; True where there is more to do at once. `now_ms`: Unix milliseconds."""
+        """Work on up to about `budget` entries; True where there is more to do at once.
+
+        `now_ms`: Unix milliseconds, for what is remembered of a switch.
+        """
         self._now_ms = now_ms
         while self._job is not None and not self._is_waiting:
             if budget <= 0:
@@ -307,7 +310,7 @@ class Chain:
             yield from step
 
     def _next_step(self) -> Iterator[int] | None:
-        """Choose: the tip's own child first, as it is served and mined on until a switch; then the heaviest branch."""
+        """Choose: the tip's child first, for the tip is served until a switch; then the heaviest branch."""
         if not self._candidates:
             for block_id in [held.record.id for held in self._held.values() if held.stored]:
                 self._release(block_id)
@@ -328,7 +331,7 @@ class Chain:
         yield 0
 
     def _at_hand(self, record: BlockRecord, towards: BlockRecord) -> _Held:
-        """Return the block with its signatures asked for; read from the store, with some behind it, where stored."""
+        """Return the block with its signatures asked for; stored ones are read, with some of those behind."""
         held = self._held.get(record.id)
         if held is not None and held.asked:
             return held
@@ -385,9 +388,8 @@ class Chain:
             yield len(part)
 
     def _put_aside(self, held: _Held) -> None:
-        """Store a block of a branch that is not heavier than the tip; its signatures are checked if it ever is."""
+        """Store a block of a branch that is not heavier; its signatures are checked if it ever is."""
         batch = self._out.batch()
-        # Its parent may still be in memory only, on its way to be connected; on disk no body lacks its parent's.
         record = self._restand(held.record, Standing.STORED)
         batch.records.append(record)
         batch.bodies.append((record.id, held.sane.block.raw))
@@ -476,7 +478,7 @@ class Chain:
     # --------------------------------------------------------------------------------- proving on the side
 
     def _prove(self, target: BlockRecord) -> Iterator[int]:
-        """Bring the scratch accounts one block nearer to `target`: back to the fork, then up; switch when heavier."""
+        """Bring the scratch accounts one block nearer to `target`: back to the fork, then up, then switch."""
         proof = self._proof_towards(target)
         if self.tree.is_ancestor(proof.at, target):
             held = self._at_hand(self.tree.ancestor(target, proof.at.height + 1), target)
@@ -572,9 +574,7 @@ class Chain:
         """Remember a block by the rule it broke; drop what descends from it."""
         self.outcomes.append(BlockCondemned(record, broken, origin))
         yield from self.headers.condemn(self._store.record(record.id), broken.rule)
-        doomed = [
-            held for held in self._held.values() if self.tree.is_ancestor(record, held.record)
-        ]
+        doomed = [held for held in self._held.values() if self.tree.is_ancestor(record, held.record)]
         for held in doomed:
             self._release(held.record.id)
             self._orphans.pop(held.record.parent_id, None)
@@ -599,7 +599,11 @@ class Chain:
         work = self.tip.work
         for block_id in [block.id for block in self._candidates.values() if block.work <= work]:
             del self._candidates[block_id]
-        overtaken = [held for held in self._held.values() if held.asked and not held.stored and held.record.work <= work]
+        overtaken = [
+            held
+            for held in self._held.values()
+            if held.asked and not held.stored and held.record.work <= work
+        ]
         for held in sorted(overtaken, key=lambda held: held.record.height):
             self._put_aside(held)
 

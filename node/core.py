@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from node import events
 from node.chain import BlockCondemned, BlockConnected, BlockStored, Chain, Switched
@@ -88,7 +88,13 @@ class Core:
     """One node."""
 
     def __init__(
-        self, settings: CoreSettings, store: Store, random: Random, now: Now, *, peer_book: bytes | None = None
+        self,
+        settings: CoreSettings,
+        store: Store,
+        random: Random,
+        now: Now,
+        *,
+        peer_book: bytes | None = None,
     ) -> None:
         """`peer_book`: what the last SavePeers held; a bad one is told of and not used."""
         parameters = settings.parameters
@@ -107,7 +113,9 @@ class Core:
         self.gossip = Gossip(
             store, self.chain, self.sync, self.sessions, self.out, self._pending_entry, self.intake.is_known
         )
-        self.links = Links(settings.links, parameters, self.network_id, store, self.sessions, self.out, random)
+        self.links = Links(
+            settings.links, parameters, self.network_id, store, self.sessions, self.out, random
+        )
         self.mining = Mining(
             parameters,
             store,
@@ -117,7 +125,8 @@ class Core:
             random,
             mode=settings.mining_mode,
             miner=settings.miner,
-            hindrance=self._hindrance,
+            must_wait=self._is_downloading,
+            complaint=self.links.clock_complaint,
         )
         self.intake.added = self._entry_added
         self.links.on_lost = self._peer_lost
@@ -144,13 +153,18 @@ class Core:
     def step(self, event: Event, now: Now) -> list[Effect]:
         """Take one event; return what to do, in order."""
         try:
-            _HANDLERS[type(event)](self, event, now)
+            self._HANDLERS[type(event)](self, event, now)
             self._work(now)
         except StorageFault as fault:
-            self.out.emit(Halt(str(fault), "stop the node and run `python cli.py verify`, then `python cli.py rebuild`"))
+            self.out.emit(
+                Halt(str(fault), "stop the node and run `python cli.py verify`, then `python cli.py rebuild`")
+            )
         except state.StateMismatch as mismatch:
             self.out.emit(
-                Halt(f"the accounts on this disk do not fit its blocks: {mismatch}", "run `python cli.py rebuild`")
+                Halt(
+                    f"the accounts on this disk do not fit its blocks: {mismatch}",
+                    "run `python cli.py rebuild`",
+                )
             )
         return self.out.drain()
 
@@ -213,7 +227,7 @@ class Core:
                 self.sync.opened(session.connection, now)
                 self.gossip.opened(session.connection, [pending.entry.txid for pending in self.mempool], now)
             return
-        _MESSAGES[type(message)](self, session.connection, message, now)
+        self._MESSAGES[type(message)](self, session.connection, message, now)
 
     def _inventory(self, connection: int, message: Inventory, now: Now) -> None:
         if message.kind is Kind.ENTRY:
@@ -278,7 +292,7 @@ class Core:
         self.sync.closed(session.connection, now)
         self.gossip.closed(session.connection)
 
-    # ---------------------------------------------------------------------------------- disk, threads, workers
+    # --------------------------------------------------------------------------------- disk, threads, workers
 
     def _persisted(self, event: events.Persisted, _: Now) -> None:
         self.out.persisted(event.batch)
@@ -316,7 +330,7 @@ class Core:
         self.intake.submit(event.request, event.raws, now, replace=event.replace)
 
     def _mine_blocks(self, event: events.MineBlocks, now: Now) -> None:
-        self.mining.ask(event.request, event.count, now)
+        self.mining.ask(event.request, event.blocks, now)
 
     def _peer_command(self, event: events.PeerCommand, now: Now) -> None:
         self.links.command(event, now)
@@ -340,7 +354,7 @@ class Core:
     def _conclude(self, now: Now) -> None:
         outcomes, self.chain.outcomes = self.chain.outcomes, []
         for outcome in outcomes:
-            _OUTCOMES[type(outcome)](self, outcome, now)
+            self._OUTCOMES[type(outcome)](self, outcome, now)
 
     def _block_connected(self, done: BlockConnected, now: Now) -> None:
         record = done.record
@@ -397,8 +411,8 @@ class Core:
         undone = old.height - fork.height
         self.out.notice(
             "reorganisation",
-            f"switched to a heavier branch: {undone} blocks undone, {new.height - fork.height} connected, from height "
-            f"{fork.height} to {new.height} {new.hash.hex()[:8]}…"
+            f"switched to a heavier branch: {undone} blocks undone, {new.height - fork.height} connected, "
+            f"from height {fork.height} to {new.height} {new.hash.hex()[:8]}…"
             + ("; the old branch is kept as evidence" if done.loud else ""),
             Level.WARNING if done.loud else Level.INFO,
             after=done.batch,
@@ -453,7 +467,9 @@ class Core:
         if self.mining.is_own(record.hash):
             self.mining.condemned(record.hash, broken)
             return
-        self.out.notice("block-condemned", text, Level.WARNING, fields=_fields(record) | {"rule": str(broken.rule)})
+        self.out.notice(
+            "block-condemned", text, Level.WARNING, fields=_fields(record) | {"rule": str(broken.rule)}
+        )
         self.sessions.fault(done.origin, broken.rule, 100, text, now)
 
     # ----------------------------------------------------------------------------------------- between parts
@@ -467,15 +483,10 @@ class Core:
         pending = self.mempool.get(txid)
         return pending.entry if pending is not None else None
 
-    def _hindrance(self, now: Now) -> str:
-        """Return why this node should not mine now, "" where nothing speaks against it."""
-        clock = self.links.clock_complaint()
-        if clock:
-            return clock
+    def _is_downloading(self, now: Now) -> bool:
+        """True while blocks of a heavier branch come in: what is mined meanwhile would be for nothing."""
         best = self.chain.headers.best
-        if best.work > self.chain.tip.work and now.mono_ms - self.sync.progress_ms < _PATIENCE_MS:
-            return "not in sync yet"
-        return ""
+        return best.work > self.chain.tip.work and now.mono_ms - self.sync.progress_ms < _PATIENCE_MS
 
     # ------------------------------------------------------------------------------------------------ views
 
@@ -495,6 +506,49 @@ class Core:
         """Return a stored block, hashed again."""
         return self.chain.load(record)
 
+    # ----------------------------------------------------------------------------------------------- tables
+
+    _HANDLERS: ClassVar[Mapping[type, Callable[..., None]]] = {
+        events.PeerConnected: _peer_connected,
+        events.DialFailed: _dial_failed,
+        events.PeerData: _peer_data,
+        events.PeerDrained: _peer_drained,
+        events.PeerGone: _peer_gone,
+        events.Persisted: _persisted,
+        events.SignaturesChecked: _signatures_checked,
+        events.Solved: _solved,
+        events.HashRate: _hash_rate,
+        events.Tick: _tick,
+        events.Continue: _continue,
+        events.Submit: _submit,
+        events.MineBlocks: _mine_blocks,
+        events.PeerCommand: _peer_command,
+        events.Forget: _forget,
+        events.Shutdown: _shutdown,
+    }
+
+    _MESSAGES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        Ping: _ping,
+        Pong: _pong,
+        GetAddresses: _get_addresses,
+        Addresses: _addresses,
+        Reject: _reject,
+        Inventory: _inventory,
+        GetData: _get_data,
+        NotFound: _not_found,
+        Entries: _entries,
+        GetHeaders: _get_headers,
+        Headers: _headers,
+        BlockMessage: _block,
+    }
+
+    _OUTCOMES: ClassVar[Mapping[type, Callable[..., None]]] = {
+        BlockConnected: _block_connected,
+        Switched: _switched,
+        BlockStored: _block_stored,
+        BlockCondemned: _block_condemned,
+    }
+
 
 _PATIENCE_MS: Final = 20_000
 """A heavier branch whose blocks do not come hinders mining no longer than this."""
@@ -502,45 +556,3 @@ _PATIENCE_MS: Final = 20_000
 
 def _fields(record: BlockRecord) -> dict[str, object]:
     return {"height": record.height, "hash": record.hash.hex()}
-
-
-_HANDLERS: Final[Mapping[type, Callable[[Core, Any, Now], None]]] = {
-    events.PeerConnected: Core._peer_connected,
-    events.DialFailed: Core._dial_failed,
-    events.PeerData: Core._peer_data,
-    events.PeerDrained: Core._peer_drained,
-    events.PeerGone: Core._peer_gone,
-    events.Persisted: Core._persisted,
-    events.SignaturesChecked: Core._signatures_checked,
-    events.Solved: Core._solved,
-    events.HashRate: Core._hash_rate,
-    events.Tick: Core._tick,
-    events.Continue: Core._continue,
-    events.Submit: Core._submit,
-    events.MineBlocks: Core._mine_blocks,
-    events.PeerCommand: Core._peer_command,
-    events.Forget: Core._forget,
-    events.Shutdown: Core._shutdown,
-}
-
-_MESSAGES: Final[Mapping[type, Callable[[Core, int, Any, Now], None]]] = {
-    Ping: Core._ping,
-    Pong: Core._pong,
-    GetAddresses: Core._get_addresses,
-    Addresses: Core._addresses,
-    Reject: Core._reject,
-    Inventory: Core._inventory,
-    GetData: Core._get_data,
-    NotFound: Core._not_found,
-    Entries: Core._entries,
-    GetHeaders: Core._get_headers,
-    Headers: Core._headers,
-    BlockMessage: Core._block,
-}
-
-_OUTCOMES: Final[Mapping[type, Callable[[Core, Any, Now], None]]] = {
-    BlockConnected: Core._block_connected,
-    Switched: Core._switched,
-    BlockStored: Core._block_stored,
-    BlockCondemned: Core._block_condemned,
-}

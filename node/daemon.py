@@ -70,7 +70,6 @@ from node.storage.journal import Journal
 from node.storage.port import StorageFault
 from node.storage.reading import ReadOnlyBook, open_read_only
 from node.storage.sqlite import BOOK_NAME, SqliteBook
-from node.listeners import CannotListen
 from node.transport import Transport
 from node.wallet import Wallet
 
@@ -95,7 +94,7 @@ class NodeHalted(Exception):
 class Daemon:
     """A running node; satisfies what the local socket asks of it (`methods.Node`)."""
 
-    def __init__(  # noqa: PLR0913 - what the start has opened
+    def __init__(
         self,
         config: Config,
         wallet: Wallet,
@@ -130,7 +129,7 @@ class Daemon:
     # ------------------------------------------------------------------------------------------- running
 
     async def run(self) -> None:
-        """Run until stopped. Raises NodeHalted, CannotListen, PathError; an exception group for our own bugs."""
+        """Run until stopped. Raises a group: NodeHalted, CannotListen, PathError, or our own bugs."""
         async with self._group:
             await self._start()
             try:
@@ -148,12 +147,12 @@ class Daemon:
                 miner=self._wallet.public_key,
             ),
             self._book.store,
-            random.Random(secrets.randbits(256)),
+            random.Random(secrets.randbits(256)),  # noqa: S311 - delays and choices, seeded well; no keys
             read_clock(),
             peer_book=self._read_saved(PEERS_NAME),
         )
         self._disk.start()
-        self._spawn(self._pool.run())
+        self._pooling = self._spawn(self._pool.run())
         self._watchers = [self._spawn(self._watch_space()), self._spawn(self._watch_hashrate())]
         await self.control.start()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -250,7 +249,7 @@ class Daemon:
         for effect in effects:
             self._do(effect)
 
-    def _do(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - one line an effect
+    def _do(self, effect: Effect) -> None:
         match effect:
             case Send():
                 self._transport.send(effect)

@@ -118,7 +118,7 @@ class MineBlocks(NamedTuple):
     """`mine N` from the local socket."""
 
     request: int
-    count: int
+    blocks: int
 
 
 class PeerCommand(NamedTuple):
@@ -193,7 +193,7 @@ class Persist(NamedTuple):
 
 
 class SavePending(NamedTuple):
-    """Write the pending-entries file anew (new file, then rename), then empty the journal; in order with Persist."""
+    """Write the file of pending entries anew, then empty the journal; in order with Persist."""
 
     content: bytes
 

@@ -74,7 +74,7 @@ class _Wanted:
 class Gossip:
     """Relay of one node."""
 
-    def __init__(  # noqa: PLR0913 - the parts that relay stands between
+    def __init__(
         self,
         store: Store,
         chain: Chain,
@@ -84,7 +84,7 @@ class Gossip:
         pending: Callable[[bytes], Entry | None],
         is_known: Callable[[bytes], bool],
     ) -> None:
-        """`pending(txid)` gives an entry that may be handed out; `is_known(txid)` is true where none is wanted."""
+        """`pending(txid)` gives an entry to be handed out; `is_known(txid)` means that none is wanted."""
         self._store = store
         self._chain = chain
         self._sync = sync
@@ -116,7 +116,7 @@ class Gossip:
     # ------------------------------------------------------------------------------------------ entries
 
     def entry_added(self, entry: Entry, origin: int | None, now: Now) -> None:
-        """Tell the others of a pending entry. `origin`: the connection it came from; None for one typed here."""
+        """Tell the others of a pending entry that came from connection `origin`; None: typed here."""
         self._wanted.pop(entry.txid, None)
         if origin is None:
             self._unheard[entry.txid] = now.mono_ms + OFFER_AGAIN_MS
@@ -205,7 +205,9 @@ class Gossip:
             self._tell_of_tip(session, record, best, batch)
             self._sync.learned(session.connection, record)
 
-    def _tell_of_tip(self, session: Session, record: BlockRecord, best: BlockRecord | None, batch: int) -> None:
+    def _tell_of_tip(
+        self, session: Session, record: BlockRecord, best: BlockRecord | None, batch: int
+    ) -> None:
         tree = self._chain.tree
         if best is not None:
             fork = tree.fork_point(record, best)
@@ -258,7 +260,11 @@ class Gossip:
         while peer.to_serve and not session.is_busy:
             block_hash = peer.to_serve.popleft()
             record = self._store.find(block_hash)
-            if record is None or record.standing not in (Standing.STORED, Standing.PROVEN) or record.height == 0:
+            if (
+                record is None
+                or record.standing not in (Standing.STORED, Standing.PROVEN)
+                or record.height == 0
+            ):
                 missing.append(block_hash)
                 continue
             # Hashed to its header again: what was edited on this disk is never handed on.

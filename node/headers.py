@@ -1,4 +1,4 @@
-"""The headers: which are known, which branch of them is heaviest, which wait for their time, which are condemned.
+"""The headers: which are known, which branch is heaviest, which wait for their time, which are condemned.
 
 Pure. A header enters only when it follows its parent by the rules and carries its proof of work; bodies and
 accounts are the business of `chain`.
@@ -84,7 +84,9 @@ class Headers:
                     known = self._enter(header, parent, self._store.next_id() + len(batch.records), now_ms)
                     batch.records.append(known)
                 elif known.standing is Standing.CONDEMNED:
-                    raise RuleBroken(Rule.CONDEMNED_PARENT, f"block {known.height} was condemned: {known.rule}")
+                    raise RuleBroken(
+                        Rule.CONDEMNED_PARENT, f"block {known.height} was condemned: {known.rule}"
+                    )
                 last = known
         finally:
             if batch.records:
@@ -93,7 +95,9 @@ class Headers:
         return HeadersTaken(last, len(batch.records), parked)
 
     def _parent_of(self, header: Header, last: BlockRecord | None) -> BlockRecord:
-        parent = last if last is not None and last.hash == header.previous else self._store.find(header.previous)
+        parent = (
+            last if last is not None and last.hash == header.previous else self._store.find(header.previous)
+        )
         if parent is None:
             raise RuleBroken(Rule.UNKNOWN_PARENT, f"the block before {header.hash.hex()} is not known")
         if parent.standing is Standing.CONDEMNED:
@@ -136,7 +140,9 @@ class Headers:
 
     def due(self, now_ms: int) -> list[Parked]:
         """Take out the headers whose time has come, the earliest first."""
-        ready = sorted((p for p in self._parked.values() if p.due_ms <= now_ms), key=lambda parked: parked.due_ms)
+        ready = sorted(
+            (p for p in self._parked.values() if p.due_ms <= now_ms), key=lambda parked: parked.due_ms
+        )
         for parked in ready:
             del self._parked[parked.header.hash]
         return ready
@@ -161,9 +167,15 @@ class Headers:
     def condemn(self, record: BlockRecord, rule: Rule) -> Iterator[int]:
         """Condemn a block and its descendants for good, in slices; yields how many were marked."""
         self._mark([replace(record, standing=Standing.CONDEMNED, rule=str(rule))])
-        heirs = [leaf for leaf in self._leaves.values() if leaf.id != record.id and self.tree.is_ancestor(record, leaf)]
+        heirs = [
+            leaf
+            for leaf in self._leaves.values()
+            if leaf.id != record.id and self.tree.is_ancestor(record, leaf)
+        ]
         for leaf in heirs:
-            self._leaves[leaf.id] = replace(leaf, standing=Standing.CONDEMNED, rule=str(Rule.CONDEMNED_PARENT))
+            self._leaves[leaf.id] = replace(
+                leaf, standing=Standing.CONDEMNED, rule=str(Rule.CONDEMNED_PARENT)
+            )
         self._find_best()
         for leaf in heirs:
             doomed = []

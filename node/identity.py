@@ -50,6 +50,7 @@ def load_or_create(folder: Path) -> Identity:
         seed = b""
     if len(seed) != _SEED_BYTES:
         raise PathError(
-            f"{path} is damaged", "move it away: a new identity is made, and peers who name this node by it must be told"
+            f"{path} is damaged",
+            "move it away: a new identity is made, and peers who name this node by it must be told",
         )
     return Identity(seed)

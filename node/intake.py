@@ -43,13 +43,13 @@ class _Asker(NamedTuple):
     """Who waits for an entry that is being checked."""
 
     submission: _Submission
-    index: int
+    place: int
 
 
 class Intake:
     """The way of an entry into the mempool."""
 
-    def __init__(  # noqa: PLR0913 - the parts that an entry passes
+    def __init__(
         self,
         network_id: bytes,
         store: Store,
@@ -71,7 +71,7 @@ class Intake:
         self.verified = Verified()
         """Names of entries whose signatures were checked."""
         self.added: Callable[[Entry, int | None, bool, Now], None] = lambda *_: None
-        """Called with each entry that is pending now, the connection it came from, and whether it was typed here."""
+        """Called with each entry that is pending now, the connection it came from, and whether it is own."""
 
     def is_known(self, txid: bytes) -> bool:
         """True where an entry need not be fetched."""
@@ -138,7 +138,9 @@ class Intake:
         try:
             entry = decode_entry(raw)
         except RuleBroken as broken:
-            self._tell(asker, _refusal(broken.rule, broken.detail, "this is no entry: was it cut or changed?"))
+            self._tell(
+                asker, _refusal(broken.rule, broken.detail, "this is no entry: was it cut or changed?")
+            )
             return None
         if self._mempool.adopt(entry.txid):
             asker.submission.journal.append(raw)
@@ -152,7 +154,7 @@ class Intake:
         return entry if self._hold(held, now) else None
 
     def restore(self, saved: Sequence[Saved], now: Now) -> int:
-        """Take entries that were pending when the node stopped, to be checked again; return how many are looked at."""
+        """Take entries that were pending when the node stopped, and check them again; return how many."""
         held = []
         for one in saved:
             try:
@@ -187,7 +189,9 @@ class Intake:
         if not checked.valid:
             broken = rules.signature_broken()
             if held.origin > 0:
-                self._sessions.fault(held.origin, broken.rule, 100, f"entry {_short(entry)}: {broken.detail}", now)
+                self._sessions.fault(
+                    held.origin, broken.rule, 100, f"entry {_short(entry)}: {broken.detail}", now
+                )
             hint = "it was changed after it was signed, or signed for another network"
             self._answer_askers(entry, _refusal(broken.rule, broken.detail, hint))
             return
@@ -245,7 +249,7 @@ class Intake:
 
     def _tell(self, asker: _Asker, result: object) -> None:
         submission = asker.submission
-        submission.results[asker.index] = result
+        submission.results[asker.place] = result
         submission.missing -= 1
         if submission.missing == 0:
             self._answer(submission)

@@ -78,7 +78,7 @@ class LinkSettings:
 class Links:
     """Connections of one node."""
 
-    def __init__(  # noqa: PLR0913 - what a greeting is made of
+    def __init__(
         self,
         settings: LinkSettings,
         parameters: Parameters,
@@ -191,7 +191,7 @@ class Links:
         if session.link.rules_differ:
             self._out.notice(
                 "rules-differ",
-                f"peer {session.name}: knows other upgrades of the rules; one of us has to be brought up to date",
+                f"peer {session.name}: knows other upgrades of the rules; one of us is out of date",
                 Level.WARNING,
             )
         if self._settings.discovery:
@@ -216,8 +216,8 @@ class Links:
         if meeting is Meeting.CHANGED:
             self._out.notice(
                 "peer-changed-identity",
-                f"{endpoint} has another identity than before: {identity.hex()}; it goes without its name until you "
-                "write this identity into the peers file, or remove and add the peer",
+                f"{endpoint} has another identity than before: {identity.hex()}; it goes without its name "
+                "until you write this identity into the peers file, or remove and add the peer",
                 Level.WARNING,
             )
         return True
@@ -268,7 +268,9 @@ class Links:
     def _ended(self, session: Session, reason: str, now: Now) -> None:
         was_open, session.is_open = session.is_open, False
         endpoint = self._endpoint_of(session)
-        for nonce in [nonce for nonce, connection in self._nonces.items() if connection == session.connection]:
+        for nonce in [
+            nonce for nonce, connection in self._nonces.items() if connection == session.connection
+        ]:
             del self._nonces[nonce]
         self._told_addresses_ms.pop(session.connection, None)
         if session.dial is not None:
@@ -337,7 +339,10 @@ class Links:
             if not session.is_open:
                 if now.mono_ms >= session.since_ms + HANDSHAKE_MS:
                     self._drop(session, "no handshake", now)
-            elif session.ping_token is not None and now.mono_ms >= max(session.ping_ms, session.heard_ms) + SILENCE_MS:
+            elif (
+                session.ping_token is not None
+                and now.mono_ms >= max(session.ping_ms, session.heard_ms) + SILENCE_MS
+            ):
                 self._drop(session, f"silent for {SILENCE_MS // 1000} s", now)
             elif session.ping_token is None and now.mono_ms >= session.ping_ms + PING_MS:
                 self._ping(session, now)
@@ -455,7 +460,8 @@ class Links:
         offsets = [session.clock_offset_ms for session in self._sessions.open()]
         if not clock_is_off(offsets, self._parameters.drift_ms):
             return ""
-        return f"this machine's clock is {abs(median_offset(offsets)) / 1000:.0f} s off its peers' clocks: set it right"
+        off_s = abs(median_offset(offsets)) // 1000
+        return f"this machine's clock is {off_s} s off its peers' clocks: set it right"
 
     # ---------------------------------------------------------------------------------------------- file
 
@@ -469,7 +475,9 @@ class Links:
             self.book.load(content)
         except Unreadable as error:
             self._out.notice(
-                "peers-file", f"the file of peers cannot be used ({error}); starting without it", Level.WARNING
+                "peers-file",
+                f"the file of peers cannot be used ({error}); starting without it",
+                Level.WARNING,
             )
 
 

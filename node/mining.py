@@ -71,7 +71,7 @@ class _Asked:
 class Mining:
     """What this node mines."""
 
-    def __init__(  # noqa: PLR0913 - the parts that a block is made of
+    def __init__(
         self,
         parameters: Parameters,
         store: Store,
@@ -82,9 +82,14 @@ class Mining:
         *,
         mode: str,
         miner: bytes,
-        hindrance: Callable[[Now], str],
+        must_wait: Callable[[Now], bool],
+        complaint: Callable[[], str],
     ) -> None:
-        """`mode`: off, on-demand or on. `miner`: the key paid. `hindrance(now)` says why not to mine, or "" ."""
+        """`mode`: off, on-demand or on. `miner`: the key paid.
+
+        `must_wait(now)` is true while a heavier branch is being downloaded; `complaint()` says what people
+        must mend before this node may mine, "" where nothing is wrong.
+        """
         self._parameters = parameters
         self._store = store
         self._chain = chain
@@ -93,7 +98,8 @@ class Mining:
         self._random = random
         self._mode = mode
         self._miner = miner
-        self._hindrance = hindrance
+        self._must_wait = must_wait
+        self._complaint = complaint
         self._job: _Job | None = None
         self._next_job = 1
         self._asked: deque[_Asked] = deque()
@@ -103,7 +109,9 @@ class Mining:
         self._barren_tip = -1
         """The tip on which no pending entry can be mined; looked at again with a new entry or tip."""
         self._own: Recent[bytes, list[Entry]] = Recent(_OWN_BLOCKS)
-        self._told_hindrance = ""
+        self._told_complaint = ""
+        self._is_held = False
+        """Wanted, and kept from it by `_is_hindered`."""
         self._not_before_ms = 0
         self.hashrate = 0
         """Hashes per second, as last measured while working; remembered when idle."""
@@ -131,7 +139,9 @@ class Mining:
         if not 1 <= count <= MAX_BLOCKS:
             self._out.emit(Refuse(request, "bad-count", f"{count} blocks", f"ask for 1 to {MAX_BLOCKS}"))
         elif len(self._asked) >= MAX_ASKED:
-            self._out.emit(Refuse(request, "busy", "too many requests to mine wait already", "try again later"))
+            self._out.emit(
+                Refuse(request, "busy", "too many requests to mine wait already", "try again later")
+            )
         else:
             self._asked.append(_Asked(request, count))
             self.update(now)
@@ -154,6 +164,7 @@ class Mining:
         """Start, change or stop the search as things are now."""
         if self._mode == "on-demand":
             self._reckon_demand(now)
+        self._is_held = False
         if not self._wants(now) or self._is_hindered(now):
             self._stop()
             return
@@ -169,11 +180,14 @@ class Mining:
             self._wish(now.mono_ms + self._random.randrange(LONGEST_WAIT_MS + 1))
 
     def _is_hindered(self, now: Now) -> bool:
-        why = self._hindrance(now)
-        if why and why != self._told_hindrance:
-            self._out.notice("mining-held", f"not mining: {why}", Level.WARNING, fields={"reason": why})
-        self._told_hindrance = why
-        return bool(why)
+        complaint = self._complaint()
+        if complaint and complaint != self._told_complaint:
+            self._out.notice(
+                "mining-held", f"not mining: {complaint}", Level.WARNING, fields={"reason": complaint}
+            )
+        self._told_complaint = complaint
+        self._is_held = bool(complaint) or self._must_wait(now)
+        return self._is_held
 
     def _is_stale(self, job: _Job, now: Now) -> bool:
         age = now.mono_ms - job.made_ms
@@ -306,6 +320,6 @@ class Mining:
             times.append(self._start_ms)
         if self._job is None and self._not_before_ms > now.mono_ms:
             times.append(self._not_before_ms)
-        if self._told_hindrance:
+        if self._is_held:
             times.append(now.mono_ms + 1_000)
         return min(times, default=None)

@@ -86,7 +86,9 @@ class Outbox:
     def forget_connection(self, connection: int) -> None:
         """Drop what waits for a connection that is gone."""
         self._held = deque(
-            held for held in self._held if not (isinstance(held[1], Send) and held[1].connection == connection)
+            held
+            for held in self._held
+            if not (isinstance(held[1], Send) and held[1].connection == connection)
         )
 
     def drain(self) -> list[Effect]:

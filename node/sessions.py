@@ -1,7 +1,7 @@
 """The open connections, as the parts of the core see them: who is there, and how to speak to them.
 
 Pure. Every byte to a peer leaves through here, so that what is unsent is counted in one place and a peer
-that never reads is served no more; every fault of a peer arrives here, so that costs are charged in one place.
+that never reads is served no more; every fault of a peer arrives here, so that costs stand in one place.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Sessions:
             self._out.claim(Send(session.connection, data, after), after)
 
     def fault(self, connection: int, code: str, cost: int, detail: str, now: Now) -> None:
-        """Charge a peer that broke a rule. One that is gone is not charged: its host may be someone else's by now."""
+        """Charge a peer that broke a rule, unless it is gone: its host may be someone else's by now."""
         session = self._all.get(connection)
         if session is not None:
             self.on_fault(session, code, cost, detail, now)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from node import __version__, config, log, paths, wallet
-from node.config import Arguments, Config, ConfigError
+from node.config import Arguments, Config
 from node.daemon import Daemon, NodeHalted
 from node.events import Notice
 from node.identity import load_or_create
@@ -20,13 +20,13 @@ from node.ledger import params, signature
 from node.ledger.address import encode_address
 from node.ledger.block import network_id
 from node.ledger.signature import SignatureLibraryDiffers
-from node.log import Log
+from node.listeners import CannotListen
 from node.private import PathError
+from node.settings import ConfigError
 from node.storage.files import LEAST_FREE_BYTES, FolderLock, free_bytes
 from node.storage.journal import Journal
 from node.storage.port import StorageFault
 from node.storage.sqlite import BOOK_NAME, open_book
-from node.listeners import CannotListen
 from node.wallet import Wallet, WalletError
 
 EXIT_STOPPED: Final = 0
@@ -59,7 +59,7 @@ def _open_and_run(settings: Config) -> int:
         free = free_bytes(folder)
         if free < LEAST_FREE_BYTES:
             raise NodeHalted(
-                f"only {free >> 20} MiB are free on the disk of {folder}; a node needs {LEAST_FREE_BYTES >> 20} MiB",
+                f"{free >> 20} MiB are free on the disk of {folder}, {LEAST_FREE_BYTES >> 20} are needed",
                 "Make room, or name another folder with --data-dir",
             )
         purse = wallet.ensure(paths.wallets_folder(folder), settings.wallet)
@@ -82,7 +82,7 @@ def _open_and_run(settings: Config) -> int:
 
 
 def _run(make: Callable[[], Daemon]) -> None:
-    """Run a daemon; of several faults at once the first of the machine's is told, and a bug of ours raised."""
+    """Run a daemon; of several faults at once the first of the machine's is told, a bug of ours raised."""
 
     async def run() -> None:
         await make().run()

@@ -95,7 +95,9 @@ class _Peer:
 class Sync:
     """Downloads of one node."""
 
-    def __init__(self, parameters: Parameters, store: Store, chain: Chain, sessions: Sessions, out: Outbox) -> None:
+    def __init__(
+        self, parameters: Parameters, store: Store, chain: Chain, sessions: Sessions, out: Outbox
+    ) -> None:
         self._parameters = parameters
         self._store = store
         self._chain = chain
@@ -189,7 +191,7 @@ class Sync:
     def _not_connected(self, connection: int, peer: _Peer, now: Now) -> None:
         """Ask for what lies between; a peer that goes on sending what connects to nothing pays for it."""
         peer.unconnected += 1
-        if peer.unconnected > 2:  # noqa: PLR2004 - an announcement and one answer may cross a reorganisation
+        if peer.unconnected > 2:
             self._sessions.fault(
                 connection, Rule.UNKNOWN_PARENT, _UNCONNECTED_COST, "headers that connect to nothing", now
             )
@@ -209,7 +211,7 @@ class Sync:
         if taken.parked:
             self._out.notice(
                 "header-parked",
-                f"peer {self._sessions.name(connection)}: block {headers[-1].height} is from the future, it waits",
+                f"peer {self._sessions.name(connection)}: block {headers[-1].height} from the future waits",
                 fields={"height": headers[-1].height},
             )
         elif len(headers) == MAX_HEADERS:
@@ -255,7 +257,11 @@ class Sync:
             if not cut:
                 peer.measured = None
                 self._sessions.fault(
-                    connection, Rule.UNKNOWN_PARENT, _UNCONNECTED_COST, "other headers than it showed before", now
+                    connection,
+                    Rule.UNKNOWN_PARENT,
+                    _UNCONNECTED_COST,
+                    "other headers than it showed before",
+                    now,
                 )
                 return
             headers = headers[: cut[0] + 1]
@@ -284,7 +290,9 @@ class Sync:
         elif block_hash in peer.late:
             del peer.late[block_hash]
         else:
-            self._sessions.fault(connection, "unrequested-block", _UNREQUESTED_COST, "a block nobody asked for", now)
+            self._sessions.fault(
+                connection, "unrequested-block", _UNREQUESTED_COST, "a block nobody asked for", now
+            )
             return
         peer.progress_ms = self.progress_ms = now.mono_ms
         peer.rest_until_ms = 0
@@ -293,7 +301,9 @@ class Sync:
         try:
             self._chain.offer(raw, connection)
         except RuleBroken as broken:
-            self._sessions.fault(connection, broken.rule, 100, f"block {block_hash.hex()[:16]}: {broken.detail}", now)
+            self._sessions.fault(
+                connection, broken.rule, 100, f"block {block_hash.hex()[:16]}: {broken.detail}", now
+            )
         self.schedule(now)
 
     def not_found(self, connection: int, hashes: Sequence[bytes], now: Now) -> None:
@@ -417,7 +427,9 @@ class Sync:
         try:
             taken = self._chain.headers.add([header], now.wall_ms, origin)
         except RuleBroken as broken:
-            self._sessions.fault(origin, broken.rule, 100, f"header {header.hash.hex()[:16]}: {broken.detail}", now)
+            self._sessions.fault(
+                origin, broken.rule, 100, f"header {header.hash.hex()[:16]}: {broken.detail}", now
+            )
             return
         peer = self._peers.get(origin)
         if peer is not None:
@@ -462,7 +474,10 @@ class Sync:
         if best.work > tip.work:
             return False, f"downloading blocks: {tip.height} of {best.height}"
         if any(measured.work > tip.work for measured in measuring):
-            return False, f"downloading headers: height {max(measured.last.header.height for measured in measuring)}"
+            return (
+                False,
+                f"downloading headers: height {max(measured.last.header.height for measured in measuring)}",
+            )
         if self._chain.headers.parked_count():
             return True, "up to date, but blocks from the future wait: is this machine's clock right?"
         return True, f"up to date with {len(self._peers)} peers"

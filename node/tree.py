@@ -24,7 +24,7 @@ def skip_height(height: int) -> int:
     Bits are cleared as in Bitcoin Core's CBlockIndex::pskip: from any height any lower one is reached in
     about 2 log2(height) steps.
     """
-    if height < 2:  # noqa: PLR2004 - both point to genesis
+    if height < 2:
         return 0
     return _clear_lowest(_clear_lowest(height - 1)) + 1 if height & 1 else _clear_lowest(height)
 
@@ -57,7 +57,9 @@ class Tree:
             skip = skip_height(walk.height)
             skip_of_parent = skip_height(walk.height - 1)
             # Follow the skip link unless the parent's reaches further without passing the height.
-            if skip == height or (skip > height and not (skip_of_parent < skip - 2 and skip_of_parent >= height)):
+            if skip == height or (
+                skip > height and not (skip_of_parent < skip - 2 and skip_of_parent >= height)
+            ):
                 walk = self.record(walk.skip_id)
             else:
                 walk = self.record(walk.parent_id)
@@ -68,7 +70,7 @@ class Tree:
         return ancestor.height <= record.height and self.ancestor(record, ancestor.height).id == ancestor.id
 
     def last_that(self, record: BlockRecord, holds: Callable[[BlockRecord], bool]) -> BlockRecord:
-        """Return the highest ancestor for which `holds`, which must hold from genesis up to some height only."""
+        """Return the highest ancestor for which `holds`; it must hold from genesis up to some height only."""
         if holds(record):
             return record
         low, high = 0, record.height  # holds at low, not at high
@@ -109,7 +111,7 @@ class Tree:
         while height > 0:
             walk = self.ancestor(walk, height)
             hashes.append(walk.hash)
-            if len(hashes) > 10:  # noqa: PLR2004 - the row of eleven of the design
+            if len(hashes) > 10:
                 step *= 2
             height -= step
         return (*hashes, self.record(0).hash)
@@ -127,7 +129,7 @@ class Tree:
         return frontier
 
     def grow(self, parent: BlockRecord, block_id: int, block_hash: bytes) -> bytes:
-        """Append a child of `parent` to its history tree; return the inner nodes this completed, for the record."""
+        """Append a child of `parent` to its history tree; return the inner nodes that this completed."""
         frontier, nodes = self.frontier(parent).append(block_hash)
         self._keep_frontier(block_id, frontier)
         return b"".join(nodes)

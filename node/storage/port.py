@@ -24,7 +24,7 @@ class Standing(IntEnum):
     HEADER = 0
     """Its header only."""
     STORED = 1
-    """Its body is stored, is the header's own, is right in context; so are the bodies of all its ancestors."""
+    """Its body is stored, the header's own, right in context; so are the bodies of all its ancestors."""
     PROVEN = 2
     """It was connected once, on the main chain or on the side: it is valid."""
     CONDEMNED = 3
@@ -49,7 +49,7 @@ class BlockRecord:
     first_seen_ms: int
     """When this node first saw the header; Unix milliseconds."""
     history_nodes: bytes
-    """Inner nodes of the history tree completed by appending this block's hash, lowest first, 32 bytes each."""
+    """Inner nodes of the history tree that this block's hash completed, lowest first, 32 bytes each."""
     standing: Standing
     rule: str = ""
     """Code of the rule it broke, where it is condemned."""
@@ -100,30 +100,31 @@ class Batch:
     accounts: dict[bytes, Account] = field(default_factory=dict)
     """New values; ABSENT removes."""
     scratch: Scratch | None = None
-    """New values of a switch that may be too many for memory: written before `accounts`. Not written to after staging;
-    closed by `settle`."""
+    """New values of a switch that may be too many for memory, written before `accounts`.
+
+    Not changed after staging; closed by `settle`.
+    """
     values: dict[str, bytes] = field(default_factory=dict)
     """Small named values."""
     journal: list[bytes] = field(default_factory=list)
-    """Entries typed here, for the journal file; the driver appends and syncs them before it says Persisted."""
+    """Entries typed here, for the journal file; the driver syncs them before it says Persisted."""
 
     @property
-    def is_empty(self) -> bool:
-        """True where there is nothing to commit."""
-        return not (
+    def touches_book(self) -> bool:
+        """True where there is more to commit than the journal's entries."""
+        return bool(
             self.records
             or self.bodies
             or self.disconnected
             or self.connected
             or self.accounts
-            or self.scratch
+            or self.scratch is not None
             or self.values
-            or self.journal
         )
 
 
 class Scratch(Protocol):
-    """A copy of the accounts on the side, where a branch is proven; in bounded memory (spills to a temporary table).
+    """A copy of the accounts on the side, where a branch is proven; in bounded memory.
 
     Satisfies state.Accounts.
     """
@@ -184,10 +185,10 @@ class Store(Protocol):
         """Return the durable blocks without children, ascending by id. Asked for at start only."""
 
     def places_of(self, txid: bytes) -> list[Place]:
-        """Return candidates (few; the index holds a prefix) for an entry or coinbase leaf on the durable main chain."""
+        """Return candidates (few; the index holds a prefix) for an entry or coinbase, durable only."""
 
     def history_of(self, key: bytes, before: Place, limit: int) -> list[Place]:
-        """Return places before `before`, newest first, at most `limit`, that may touch the account; durable only."""
+        """Return durable places before `before`, newest first, at most `limit`, that may touch it."""
 
     def value(self, name: str) -> bytes | None:
         """Return a small named value."""
@@ -206,7 +207,7 @@ class Writer(Protocol):
     """The other side, on a thread of its own."""
 
     def commit(self, batches: Iterable[Batch]) -> None:
-        """Make the batches durable, in one transaction. Raises StorageFault: nothing of them was written then."""
+        """Make the batches durable, in one transaction. Raises StorageFault: nothing was written then."""
 
 
 class StorageFault(Exception):
