@@ -67,4 +67,6 @@ def _cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
         case errno.EADDRNOTAVAIL:
             return CannotListen("cannot-listen", f"{host} is no address of this machine", "check --host")
     reason = os.strerror(error.errno) if error.errno is not None else str(error)
-    return CannotListen("cannot-listen", f"cannot listen on {host} port {port}: {reason}", "check --host")
+    return CannotListen(
+        "cannot-listen", f"cannot listen on {host} port {port}: {reason}", "mend that, or give another --host"
+    )
