@@ -52,7 +52,7 @@ def malformed_headers() -> Iterator[tuple[str, bytes]]:
 
 def bad_headers() -> Iterator[Case]:
     """Headers that break a rule on the parent named; none of them has a body."""
-    e1, e2, *_, e6 = easy_book()
+    _, e2, e3, *_, e6 = easy_book()
 
     def bad(why: str, rule: str, made: Made, parent: Made = e6) -> Case:
         tier = "sanity" if rule == "proof-of-work" else "context"
@@ -84,8 +84,8 @@ def bad_headers() -> Iterator[Case]:
     yield bad(
         "an easier target than due",
         "difficulty",
-        block("", e1, bits=0x207FFFFF, after_ms=1, is_applied=False),
-        e1,
+        block("", e3, bits=0x207FFFFF, is_applied=False),
+        e3,
     )
     # The same target, written in another way: bits are compared, not targets.
     trunk = genesis("steep")
@@ -304,7 +304,7 @@ def _bad_money() -> Iterator[Case]:
     yield bad("all there is, and the fee", "overspend", [entry(e6, ANN, BOB, ann, 3, fee=1)])
     yield bad("all there is to oneself, and the fee", "overspend", [entry(e6, ANN, ANN, ann, 3, fee=1)])
     yield bad("a fee that is too much", "overspend", [entry(e6, ANN, BOB, 0, 3, fee=ann + 1)])
-    yield bad("the largest amount and fee", "overspend", [entry(e6, ANN, BOB, 2**53 - 1, 3, fee=2**53 - 1)])
+    yield bad("the largest amount", "overspend", [entry(e6, ANN, BOB, 2**53 - 1, 3)])
     yield bad("one who has nothing", "overspend", [entry(e6, key("dan"), BOB, 1, 0)])
     twice: list[Payment | bytes] = [entry(e6, ANN, BOB, ann - 1, 3), entry(e6, ANN, CAT, 1, 4)]
     yield bad("the second of two that only one can be", "overspend", twice, 1)
