@@ -70,7 +70,8 @@ from node.storage.journal import Journal
 from node.storage.port import StorageFault
 from node.storage.reading import ReadOnlyBook, open_read_only
 from node.storage.sqlite import BOOK_NAME, SqliteBook
-from node.transport import Transport
+from node.summary import Opened, summary
+from node.transport import MAX_UNSENT, Transport
 from node.wallet import Wallet
 
 AGENT: Final = f"indelible/{__version__}"
@@ -78,6 +79,8 @@ SPACE_CHECK_S: Final = 10.0
 HASHRATE_S: Final = 1.0
 TURN_S: Final = 0.005
 """The core works no longer than this before the event loop has a turn."""
+_BLOCKS_UNSENT: Final = 4
+"""Blocks beyond the ordinary bound that a peer may be slow to read."""
 _MAX_SAVED_BYTES: Final = 1 << 26
 """Of the files of pending entries and peers."""
 
@@ -116,13 +119,19 @@ class Daemon:
         self._stopping = False
         self._fault: BaseException | None = None
         self._group = asyncio.TaskGroup()
+        self._socket_path = socket_path
         self.control = Control(self, socket_path)
         self._disk = DiskWriter(
             book.writer, journal, config.data_dir, self._durable_from_thread, self._fault_from_thread
         )
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="verify")
         self._pool = MinerPool(config.threads, lambda job, nonce: self.post(Solved(job, nonce)))
-        self._transport = Transport(self.post, self._spawn, max_inbound=config.max_peers)
+        self._transport = Transport(
+            self.post,
+            self._spawn,
+            max_inbound=config.max_peers,
+            max_unsent=MAX_UNSENT + _BLOCKS_UNSENT * config.parameters.maximum_block_bytes,
+        )
         self._core: Core | None = None
         self._watchers: list[asyncio.Task[None]] = []
 
@@ -157,7 +166,19 @@ class Daemon:
         await self.control.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal)
+        self._log.announce(summary(self._config, self._opened(port)))
         self._carry_out(self._core.start(self._read_pending(), read_clock()))
+
+    def _opened(self, port: int) -> Opened:
+        return Opened(
+            version=__version__,
+            network_id=self.core.network_id,
+            port=port,
+            socket=self._socket_path,
+            height=self._book.store.durable_tip().height,
+            wallet_key=self._wallet.public_key,
+            backed_up=self._wallet.backed_up,
+        )
 
     def _link_settings(self, port: int) -> LinkSettings:
         return LinkSettings(
@@ -215,6 +236,7 @@ class Daemon:
         await asyncio.to_thread(self._disk.close)
         await self.control.close()
         self._threads.shutdown(cancel_futures=True)
+        self._log.notice(Notice("stopped", "stopped" if self._fault is None else "stopped by a fault"))
 
     # --------------------------------------------------------------------------------------------- events
 
@@ -322,7 +344,9 @@ class Daemon:
 
     def _read_saved(self, name: str) -> bytes | None:
         try:
-            return read_bounded(self._config.data_dir / name, _MAX_SAVED_BYTES)
+            return read_bounded(self._config.data_dir / name, _BLOCKS_UNSENT: Final = 4
+"""Blocks beyond the ordinary bound that a peer may be slow to read."""
+_MAX_SAVED_BYTES)
         except FileNotFoundError:
             return None
         except (OSError, PathError) as error:
@@ -412,5 +436,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Begin to shut down."""
+        if not self._stopping:
+            self._log.notice(Notice("stopping", "stopping"))
         self._stopping = True
         self._there_is.set()

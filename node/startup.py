@@ -11,14 +11,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from node import __version__, config, log, paths, wallet
+from node import config, log, paths, wallet
 from node.config import Arguments, Config
 from node.daemon import Daemon, NodeHalted
-from node.events import Notice
 from node.identity import load_or_create
 from node.ledger import params, signature
-from node.ledger.address import encode_address
-from node.ledger.block import network_id
 from node.ledger.signature import SignatureLibraryDiffers
 from node.listeners import CannotListen
 from node.private import PathError
@@ -27,7 +24,7 @@ from node.storage.files import LEAST_FREE_BYTES, FolderLock, free_bytes
 from node.storage.journal import Journal
 from node.storage.port import StorageFault
 from node.storage.sqlite import BOOK_NAME, open_book
-from node.wallet import Wallet, WalletError
+from node.wallet import WalletError
 
 EXIT_STOPPED: Final = 0
 EXIT_FAILED: Final = 1
@@ -76,7 +73,6 @@ def _open_and_run(settings: Config) -> int:
                     lines.warn(text)
             socket_path = paths.choose_socket(folder)
             opened.callback(paths.forget_socket, folder)
-            lines.announce(_summary(settings, purse, str(socket_path)))
             _run(lambda: Daemon(settings, purse, identity, book, journal, socket_path, lines))
     return EXIT_STOPPED
 
@@ -94,29 +90,6 @@ def _run(make: Callable[[], Daemon]) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
-
-
-def _summary(settings: Config, purse: Wallet, socket_path: str) -> list[Notice]:
-    """Return the lines that a node starts its log with."""
-    parameters = settings.parameters
-    name = f"{parameters.name} ({network_id(parameters).hex()[:16]})"
-    if settings.for_trying_out:
-        name += ", for trying out: its coins are worth nothing"
-    where = " (this machine only)" if settings.this_machine_only else ""
-    peers = ", ".join(str(peer.endpoint) for peer in settings.peers) or "none configured"
-    address = encode_address(parameters.prefix, purse.public_key)
-    lines = [
-        f"indelible {__version__}, network {name}",
-        f"listening on {settings.host}:{settings.port}{where}, peers: {peers}",
-        f"folder {settings.data_dir}, socket {socket_path}",
-        f"wallet {purse.name}, address {address}; mining {settings.mine.value}",
-    ]
-    if not purse.backed_up:
-        lines.append(
-            "this wallet has no backup yet; without one its coins are lost with this disk: "
-            f"python cli.py --port {settings.port} wallet backup {purse.name} FILE"
-        )
-    return [Notice("start", line) for line in lines]
 
 
 def _say(text: str, status: int) -> int:
