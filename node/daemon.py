@@ -344,9 +344,7 @@ class Daemon:
 
     def _read_saved(self, name: str) -> bytes | None:
         try:
-            return read_bounded(self._config.data_dir / name, _BLOCKS_UNSENT: Final = 4
-"""Blocks beyond the ordinary bound that a peer may be slow to read."""
-_MAX_SAVED_BYTES)
+            return read_bounded(self._config.data_dir / name, _MAX_SAVED_BYTES)
         except FileNotFoundError:
             return None
         except (OSError, PathError) as error:
