@@ -172,7 +172,7 @@ class Core:
         """Return when to step with Tick at the latest; monotonic milliseconds."""
         times = [
             self.sync.deadline(now),
-            self.gossip.deadline(),
+            self.gossip.deadline(now),
             self.links.deadline(now),
             self.mining.deadline(now),
             self._save_pending_ms,
@@ -243,7 +243,7 @@ class Core:
 
     def _not_found(self, connection: int, message: NotFound, now: Now) -> None:
         if message.kind is Kind.ENTRY:
-            self.gossip.not_found(connection, message.hashes)
+            self.gossip.not_found(connection, message.hashes, now)
         else:
             self.sync.not_found(connection, message.hashes, now)
 
@@ -290,7 +290,7 @@ class Core:
     def _peer_lost(self, session: Session, now: Now) -> None:
         """A session ended, by whomever."""
         self.sync.closed(session.connection, now)
-        self.gossip.closed(session.connection)
+        self.gossip.closed(session.connection, now)
 
     # --------------------------------------------------------------------------------- disk, threads, workers
 

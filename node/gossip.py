@@ -14,6 +14,7 @@ from typing import Final
 
 from node.chain import Chain
 from node.events import Now
+from node.fetching import Fetching, TooManyTold
 from node.ledger.block import hash_header
 from node.ledger.entry import Entry
 from node.mempool.recent import Recent
@@ -39,10 +40,6 @@ TRICKLE_MS: Final = 50
 """Entries are told in groups this far apart: few messages, and little delay."""
 KNOWN_ENTRIES: Final = 20_000
 """Entries that a peer is remembered to have."""
-WANTED_ENTRIES: Final = 20_000
-"""Entries asked for and not yet there, of all peers together."""
-ASK_AGAIN_MS: Final = 10_000
-"""An entry that did not come is asked of another peer."""
 OFFER_AGAIN_MS: Final = 15_000
 """Own entries are told again this often until a peer has them."""
 TOLD_AT_ONCE: Final = 8
@@ -50,6 +47,7 @@ TOLD_AT_ONCE: Final = 8
 SERVED_BLOCKS: Final = 64
 """Blocks that a peer may have asked for and not yet got: more is a fault."""
 _GREEDY_COST: Final = 20
+_OFFER_LOOK_MS: Final = 1_000
 
 
 @dataclass(slots=True)
@@ -60,15 +58,6 @@ class _Peer:
     to_tell: dict[bytes, None] = field(default_factory=dict)
     flush_ms: int | None = None
     to_serve: deque[bytes] = field(default_factory=deque)
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """An entry that peers told of."""
-
-    asked: int
-    ask_again_ms: int
-    others: dict[int, None] = field(default_factory=dict)
 
 
 class Gossip:
@@ -91,33 +80,30 @@ class Gossip:
         self._sessions = sessions
         self._out = out
         self._pending = pending
-        self._is_known = is_known
+        self._fetching = Fetching(is_known, self._ask)
         self._peers: dict[int, _Peer] = {}
-        self._wanted: dict[bytes, _Wanted] = {}
         self._unheard: dict[bytes, int] = {}
         """Own entries that no peer is known to have -> when to offer them again; monotonic milliseconds."""
+        self._offer_ms = 0
 
     # -------------------------------------------------------------------------------------- connections
 
     def opened(self, connection: int, txids: Iterable[bytes], now: Now) -> None:
         """Tell a new peer of what is pending here."""
         peer = self._peers[connection] = _Peer()
+        self._fetching.opened(connection)
         for txid in txids:
             self._queue(peer, txid, now)
 
-    def closed(self, connection: int) -> None:
-        """Forget a peer; what was asked of it is asked of others when its time has come."""
+    def closed(self, connection: int, now: Now) -> None:
+        """Forget a peer; what was asked of it is asked of others."""
         self._peers.pop(connection, None)
-        for wanted in self._wanted.values():
-            wanted.others.pop(connection, None)
-            if wanted.asked == connection:
-                wanted.ask_again_ms = 0
+        self._fetching.closed(connection, now)
 
     # ------------------------------------------------------------------------------------------ entries
 
     def entry_added(self, entry: Entry, origin: int | None, now: Now) -> None:
         """Tell the others of a pending entry that came from connection `origin`; None: typed here."""
-        self._wanted.pop(entry.txid, None)
         if origin is None:
             self._unheard[entry.txid] = now.mono_ms + OFFER_AGAIN_MS
         for connection, peer in self._peers.items():
@@ -128,12 +114,12 @@ class Gossip:
         """Offer an entry no more: it is in a block, or void."""
         self._unheard.pop(txid, None)
 
-    def entries_came(self, connection: int, txids: Iterable[bytes]) -> None:
-        """Note that a peer has these."""
+    def entries_came(self, connection: int, txids: Sequence[bytes], now: Now) -> None:
+        """Note that a peer has these, and that they need not be fetched any more."""
+        self._fetching.came(txids, now)
         peer = self._peers.get(connection)
         for txid in txids:
             self._heard(txid)
-            self._wanted.pop(txid, None)
             if peer is not None:
                 peer.known.note(txid, None)
 
@@ -151,31 +137,22 @@ class Gossip:
         peer = self._peers.get(connection)
         if peer is None:
             return
-        ask = []
         for txid in txids:
             peer.known.note(txid, None)
             peer.to_tell.pop(txid, None)
             self._heard(txid)
-            if self._is_known(txid):
-                continue
-            wanted = self._wanted.get(txid)
-            if wanted is not None:
-                wanted.others[connection] = None
-            elif len(self._wanted) < WANTED_ENTRIES:
-                self._wanted[txid] = _Wanted(connection, now.mono_ms + ASK_AGAIN_MS)
-                ask.append(txid)
-        self._ask(connection, ask)
+        try:
+            self._fetching.told(connection, txids, now)
+        except TooManyTold:
+            self._sessions.fault(connection, "too-many-entries-told", 100, "more than can be pending", now)
 
     def _ask(self, connection: int, txids: Sequence[bytes]) -> None:
         for start in range(0, len(txids), MAX_HASHES):
             self._sessions.send(connection, GetData(Kind.ENTRY, tuple(txids[start : start + MAX_HASHES])))
 
-    def not_found(self, connection: int, txids: Sequence[bytes]) -> None:
-        """Take a NOT_FOUND of entries: ask the others at once."""
-        for txid in txids:
-            wanted = self._wanted.get(txid)
-            if wanted is not None and wanted.asked == connection:
-                wanted.ask_again_ms = 0
+    def not_found(self, connection: int, txids: Sequence[bytes], now: Now) -> None:
+        """Take a NOT_FOUND of entries."""
+        self._fetching.not_found(connection, txids, now)
 
     def asked_for_entries(self, connection: int, txids: Sequence[bytes]) -> None:
         """Answer GET_DATA of entries."""
@@ -280,20 +257,10 @@ class Gossip:
         for connection, peer in self._peers.items():
             if peer.flush_ms is not None and now.mono_ms >= peer.flush_ms:
                 self._flush(connection, peer)
-        again: dict[int, list[bytes]] = {}
-        for txid, wanted in list(self._wanted.items()):
-            if now.mono_ms < wanted.ask_again_ms:
-                continue
-            if self._is_known(txid) or not wanted.others:
-                del self._wanted[txid]
-                continue
-            wanted.asked = next(iter(wanted.others))
-            del wanted.others[wanted.asked]
-            wanted.ask_again_ms = now.mono_ms + ASK_AGAIN_MS
-            again.setdefault(wanted.asked, []).append(txid)
-        for connection, txids in again.items():
-            self._ask(connection, txids)
-        self._offer_again(now)
+        self._fetching.tick(now)
+        if now.mono_ms >= self._offer_ms:
+            self._offer_ms = now.mono_ms + _OFFER_LOOK_MS
+            self._offer_again(now)
 
     def _flush(self, connection: int, peer: _Peer) -> None:
         txids = [txid for txid in peer.to_tell if self._pending(txid) is not None]
@@ -316,15 +283,12 @@ class Gossip:
                 if part:
                     self._sessions.send(connection, Inventory(Kind.ENTRY, part))
 
-    def deadline(self) -> int | None:
+    def deadline(self, now: Now) -> int | None:
         """Return when `tick` is wanted next; monotonic milliseconds."""
         times = [peer.flush_ms for peer in self._peers.values() if peer.flush_ms is not None]
-        if self._wanted:
-            times.append(min(wanted.ask_again_ms for wanted in self._wanted.values()))
+        fetch_ms = self._fetching.deadline(now)
+        if fetch_ms is not None:
+            times.append(fetch_ms)
         if self._unheard and self._peers:
-            times.append(min(self._unheard.values()))
+            times.append(max(self._offer_ms, now.mono_ms + 1))
         return min(times, default=None)
-
-    def heard_by_peers(self, txid: bytes) -> int:
-        """Return how many connected peers are known to have an entry."""
-        return sum(txid in peer.known for peer in self._peers.values())

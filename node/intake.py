@@ -91,7 +91,7 @@ class Intake:
         except RuleBroken as broken:
             self._sessions.fault(connection, broken.rule, 100, f"entry: {broken.detail}", now)
             return
-        gossip.entries_came(connection, [entry.txid for entry in entries])
+        gossip.entries_came(connection, [entry.txid for entry in entries], now)
         held = [
             entry
             for entry in entries

@@ -33,7 +33,7 @@ def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Js
         "sync_reason": reason,
         "peers": sum(1 for _ in core.sessions.open()),
         "pending": len(core.pending()),
-        "mining": {"mode": mode, "hashrate": core.mining.hashrate, "address": address},
+        "mining": {"mode": mode, "hashrate": core.mining.hashrate if core.mining.is_working else 0, "address": address},
         "address": address,
         "clock_offset_ms": core.links.clock_offset_ms(),
         "last_reorg": _last_reorg(core),

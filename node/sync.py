@@ -480,7 +480,8 @@ class Sync:
             )
         if self._chain.headers.parked_count():
             return True, "up to date, but blocks from the future wait: is this machine's clock right?"
-        return True, f"up to date with {len(self._peers)} peers"
+        count = len(self._peers)
+        return True, f"up to date with {count} {'peer' if count == 1 else 'peers'}"
 
 
 def _bound(table: dict[bytes, None], most: int) -> None:
