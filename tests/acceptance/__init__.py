@@ -1,0 +1,1 @@
+"""Real processes, sockets and disks, as people use them; loopback and temporary folders only."""
