@@ -6,12 +6,13 @@ driver's. Nothing here waits: long work is done in slices, between which the dri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from node import events
-from node.chain import BlockCondemned, BlockConnected, BlockStored, Chain, Switched
+from node.aftermath import Aftermath
+from node.chain import Chain
 from node.checks import SignatureChecks
 from node.events import Again, Effect, Event, Halt, Level, Now, SavePeers, SavePending, StopMining
 from node.gossip import Gossip
@@ -20,7 +21,6 @@ from node.ledger import state
 from node.ledger.block import network_id
 from node.ledger.entry import Entry
 from node.ledger.params import Parameters
-from node.ledger.rules import SaneBlock, sane_entries
 from node.links import Links, LinkSettings, Random
 from node.mempool import Mempool, Saved, dump
 from node.messages import (
@@ -44,13 +44,15 @@ from node.mining import Mining
 from node.outbox import Outbox
 from node.protocol import PeerFault
 from node.sessions import Session, Sessions
-from node.storage.port import BlockRecord, StorageFault, Store
+from node.storage.port import StorageFault, Store
 from node.sync import Sync
 
 SAVE_PENDING_MS: Final = 60_000
 SAVE_PEERS_MS: Final = 300_000
 _SLICE: Final = 2_000
 """Entries handled in one step."""
+_PATIENCE_MS: Final = 20_000
+"""A heavier branch whose blocks do not come hinders mining no longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +65,6 @@ class CoreSettings:
     """off, on-demand or on."""
     miner: bytes
     """Public key that mining pays to."""
-
-
-@dataclass(slots=True)
-class _Leaving:
-    """Entries of blocks that are connected but not yet durable: still told of as pending."""
-
-    entries: dict[bytes, Entry] = field(default_factory=dict)
-    batches: list[tuple[int, list[bytes]]] = field(default_factory=list)
-
-    def note(self, batch: int, entries: Sequence[Entry]) -> None:
-        """Keep them until the batch is durable."""
-        self.batches.append((batch, [entry.txid for entry in entries]))
-        self.entries.update((entry.txid, entry) for entry in entries)
-
-    def persisted(self, batch: int) -> None:
-        """Forget those of this batch and before."""
-        while self.batches and self.batches[0][0] <= batch:
-            for txid in self.batches.pop(0)[1]:
-                self.entries.pop(txid, None)
 
 
 class Core:
@@ -130,11 +113,17 @@ class Core:
         )
         self.intake.added = self._entry_added
         self.links.on_lost = self._peer_lost
-        self._leaving = _Leaving()
-        self._jobs: list[Iterator[int]] = []
-        """Work on pending entries after a switch, in slices."""
+        self._aftermath = Aftermath(
+            store,
+            self.chain,
+            self.mempool,
+            self.intake,
+            self.gossip,
+            self.mining,
+            self.sessions,
+            self.out,
+        )
         self._again_is_due = False
-        self._pending_changed = False
         self._save_pending_ms = now.mono_ms + SAVE_PENDING_MS
         self._save_peers_ms = now.mono_ms + SAVE_PEERS_MS
         self._started_ms = now.mono_ms
@@ -183,17 +172,11 @@ class Core:
     def _work(self, now: Now) -> None:
         """Advance the jobs by a slice, and draw the conclusions."""
         more = self.chain.advance(now.wall_ms, _SLICE)
-        if self.chain.outcomes:
-            self._conclude(now)
+        if self._aftermath.conclude(now):
             self.sync.schedule(now)
-        budget = _SLICE
-        while self._jobs and budget > 0:
-            try:
-                budget -= next(self._jobs[0])
-            except StopIteration:
-                self._jobs.pop(0)
+        more |= self._aftermath.advance(_SLICE)
         self.mining.update(now)
-        if (more or self._jobs) and not self._again_is_due:
+        if more and not self._again_is_due:
             self._again_is_due = True
             self.out.emit(Again())
 
@@ -296,7 +279,7 @@ class Core:
 
     def _persisted(self, event: events.Persisted, _: Now) -> None:
         self.out.persisted(event.batch)
-        self._leaving.persisted(event.batch)
+        self._aftermath.persisted(event.batch)
         self.chain.wake()
 
     def _signatures_checked(self, event: events.SignaturesChecked, _: Now) -> None:
@@ -317,7 +300,7 @@ class Core:
         self.gossip.tick(now)
         if now.mono_ms >= self._save_pending_ms:
             self._save_pending_ms = now.mono_ms + SAVE_PENDING_MS
-            if self._pending_changed:
+            if self._aftermath.has_changed_pending:
                 self._save_pending()
         if now.mono_ms >= self._save_peers_ms:
             self._save_peers_ms = now.mono_ms + SAVE_PEERS_MS
@@ -346,136 +329,13 @@ class Core:
         self.out.emit(SavePeers(self.links.dump(now)))
 
     def _save_pending(self) -> None:
-        self._pending_changed = False
+        self._aftermath.has_changed_pending = False
         self.out.emit(SavePending(dump(self.mempool, self.network_id)))
-
-    # ------------------------------------------------------------------------------------- what the chain did
-
-    def _conclude(self, now: Now) -> None:
-        outcomes, self.chain.outcomes = self.chain.outcomes, []
-        for outcome in outcomes:
-            self._OUTCOMES[type(outcome)](self, outcome, now)
-
-    def _block_connected(self, done: BlockConnected, now: Now) -> None:
-        record = done.record
-        settled = self.mempool.block_connected(done.entries, self.store.account, credited=(done.miner,))
-        self._leaving.note(done.batch, settled.confirmed)
-        self._after_new_tip(record, [*settled.confirmed, *settled.conflicted])
-        self.mining.connected(record, done.batch)
-        synced = self.chain.headers.best.work <= record.work
-        took = max(0, now.wall_ms - record.first_seen_ms)
-        count = len(done.entries)
-        self.out.notice(
-            "block-connected",
-            f"{self._source(done.origin, record)}: block {record.height} {record.hash.hex()[:8]}… connected "
-            f"({count} {'entry' if count == 1 else 'entries'}, +{took} ms)",
-            Level.INFO if synced else Level.DEBUG,
-            after=done.batch,
-            fields=_fields(record) | {"entries": count, "mined_here": self.mining.is_own(record.hash)},
-        )
-        for entry in settled.conflicted:
-            self._tell_conflicted(entry)
-        if synced:
-            self.gossip.new_tip(record, done.batch)
-
-    def _source(self, origin: int, record: BlockRecord) -> str:
-        if self.mining.is_own(record.hash):
-            return "mined here"
-        session = self.sessions.get(origin)
-        return f"peer {session.name}" if session is not None else "book"
-
-    def _after_new_tip(self, record: BlockRecord, gone: Sequence[Entry]) -> None:
-        self._pending_changed = True
-        self.intake.tip_changed()
-        expired = self.mempool.expire(record.header.timestamp_ms)
-        for entry in [*gone, *expired]:
-            self.gossip.entry_gone(entry.txid)
-        for entry in expired:
-            self.out.notice(
-                "entry-expired",
-                f"entry {entry.txid.hex()[:8]}… left the pending ones: its lifetime is over",
-                fields={"txid": entry.txid.hex()},
-            )
-
-    def _tell_conflicted(self, entry: Entry) -> None:
-        self.gossip.entry_gone(entry.txid)
-        self.out.notice(
-            "entry-conflicted",
-            f"entry {entry.txid.hex()[:8]}… is void: another entry used its nonce",
-            Level.WARNING,
-            fields={"txid": entry.txid.hex()},
-        )
-
-    def _switched(self, done: Switched, now: Now) -> None:
-        old, new, fork = done.old, done.new, done.fork
-        undone = old.height - fork.height
-        self.out.notice(
-            "reorganisation",
-            f"switched to a heavier branch: {undone} blocks undone, {new.height - fork.height} connected, "
-            f"from height {fork.height} to {new.height} {new.hash.hex()[:8]}…"
-            + ("; the old branch is kept as evidence" if done.loud else ""),
-            Level.WARNING if done.loud else Level.INFO,
-            after=done.batch,
-            fields=_fields(new) | {"undone": undone, "fork": fork.height, "loud": done.loud},
-        )
-        self._jobs.append(self._move_pending(done, now))
-        self.gossip.new_tip(new, done.batch)
-
-    def _move_pending(self, done: Switched, now: Now) -> Iterator[int]:
-        """Let the entries of undone blocks wait again, then take out what the new branch holds."""
-        tree, account_of = self.chain.tree, self.store.account
-        walk = done.old
-        timestamp_ms = done.new.header.timestamp_ms
-        for record in tree.path(done.fork, walk):
-            sane = self.chain.load(record)
-            entries = sane_entries(sane.block.entries, 0)
-            returned = self.mempool.block_disconnected(
-                entries, account_of, timestamp_ms, now.wall_ms, debited=(sane.coinbase.miner,)
-            )
-            for entry in returned.pending:
-                self.gossip.entry_added(entry, None if self._is_own(entry) else -1, now)
-            if returned.pending:
-                self.mining.entry_added(own=False, now=now)
-            yield len(entries) + 1
-        for record in tree.path(done.fork, done.new):
-            sane = self.chain.load(record)
-            entries = sane_entries(sane.block.entries, 0)
-            settled = self.mempool.block_connected(entries, account_of, credited=(sane.coinbase.miner,))
-            for entry in settled.conflicted:
-                self._tell_conflicted(entry)
-            for entry in settled.confirmed:
-                self.gossip.entry_gone(entry.txid)
-            yield len(entries) + 1
-        self._after_new_tip(self.chain.tip, ())
-
-    def _is_own(self, entry: Entry) -> bool:
-        pending = self.mempool.get(entry.txid)
-        return pending is not None and pending.own
-
-    def _block_stored(self, done: BlockStored, _: Now) -> None:
-        self.out.notice(
-            "block-aside",
-            f"block {done.record.height} {done.record.hash.hex()[:8]}… kept aside: its branch is not heavier",
-            Level.DEBUG,
-            after=done.batch,
-            fields=_fields(done.record),
-        )
-
-    def _block_condemned(self, done: BlockCondemned, now: Now) -> None:
-        record, broken = done.record, done.broken
-        text = f"block {record.height} {record.hash.hex()[:8]}… refused for good: {broken}"
-        if self.mining.is_own(record.hash):
-            self.mining.condemned(record.hash, broken)
-            return
-        self.out.notice(
-            "block-condemned", text, Level.WARNING, fields=_fields(record) | {"rule": str(broken.rule)}
-        )
-        self.sessions.fault(done.origin, broken.rule, 100, text, now)
 
     # ----------------------------------------------------------------------------------------- between parts
 
     def _entry_added(self, entry: Entry, origin: int | None, own: bool, now: Now) -> None:  # noqa: FBT001 - a callback
-        self._pending_changed = True
+        self._aftermath.has_changed_pending = True
         self.gossip.entry_added(entry, origin if not own else None, now)
         self.mining.entry_added(own=own, now=now)
 
@@ -492,19 +352,15 @@ class Core:
 
     def pending(self) -> list[Entry]:
         """Return what waits, and what is in blocks that are not durable yet."""
-        return [*self._leaving.entries.values(), *(pending.entry for pending in self.mempool)]
+        return [*self._aftermath.leaving().values(), *(pending.entry for pending in self.mempool)]
 
     def leaving(self, txid: bytes) -> Entry | None:
         """Return an entry whose block is connected but not durable yet."""
-        return self._leaving.entries.get(txid)
+        return self._aftermath.leaving().get(txid)
 
     def uptime_s(self, now: Now) -> int:
         """Return seconds since the start."""
         return (now.mono_ms - self._started_ms) // 1000
-
-    def block(self, record: BlockRecord) -> SaneBlock:
-        """Return a stored block, hashed again."""
-        return self.chain.load(record)
 
     # ----------------------------------------------------------------------------------------------- tables
 
@@ -541,18 +397,3 @@ class Core:
         Headers: _headers,
         BlockMessage: _block,
     }
-
-    _OUTCOMES: ClassVar[Mapping[type, Callable[..., None]]] = {
-        BlockConnected: _block_connected,
-        Switched: _switched,
-        BlockStored: _block_stored,
-        BlockCondemned: _block_condemned,
-    }
-
-
-_PATIENCE_MS: Final = 20_000
-"""A heavier branch whose blocks do not come hinders mining no longer than this."""
-
-
-def _fields(record: BlockRecord) -> dict[str, object]:
-    return {"height": record.height, "hash": record.hash.hex()}

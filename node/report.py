@@ -22,6 +22,7 @@ def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Js
     """Return the fields of `status`."""
     tip = core.store.durable_tip()
     is_synced, reason = core.sync.reason(tip)
+    hashrate = core.mining.hashrate if core.mining.is_working else 0
     return {
         "network": core.parameters.name,
         "network_id": core.network_id.hex(),
@@ -33,7 +34,11 @@ def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Js
         "sync_reason": reason,
         "peers": sum(1 for _ in core.sessions.open()),
         "pending": len(core.pending()),
-        "mining": {"mode": mode, "hashrate": core.mining.hashrate if core.mining.is_working else 0, "address": address},
+        "mining": {
+            "mode": mode,
+            "hashrate": hashrate,
+            "address": address,
+        },
         "address": address,
         "clock_offset_ms": core.links.clock_offset_ms(),
         "last_reorg": _last_reorg(core),
