@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = (
     *("ledger", "storage.port", "events", "outbox", "checks", "messages", "frames", "protocol", "sessions"),
-    *("endpoint", "sealed", "links"),
+    *("endpoint", "sealed", "links", "fetching", "aftermath"),
     *("tree", "headers", "chain", "mempool", "peers", "gossip", "sync", "intake", "mining", "core"),
 )
 """The law, and the node as one state machine: parts of `node` that must be pure, by name."""

@@ -40,9 +40,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.chain", "node.mempool.saved", "node.peers.addresses", "node.peers.blame", "node.peers.names"),
     ("node.mempool", "node.peers.book"),
     ("node.peers",),
-    ("node.links", "node.sync", "node.mining"),
+    ("node.links", "node.sync", "node.mining", "node.fetching"),
     ("node.gossip",),
     ("node.intake",),
+    ("node.aftermath",),
     ("node.core",),
     # Search for proof of work, in processes of its own.
     ("node.pow", "node.miner_policy"),
@@ -54,10 +55,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.wallet",),
     # The stored book, written and read.
     ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
+    ("node.storage.journal",),
     ("node.storage.overlay", "node.storage.schema", "node.storage.bulk", "node.storage.files"),
     ("node.storage.reading", "node.storage.joining", "node.storage.scratch"),
     ("node.storage.writing",),
-    ("node.storage.memory", "node.storage.sqlite"),
+    ("node.storage.memory", "node.storage.sqlite", "node.storage.inspecting"),
+    # The stored book, checked from genesis.
+    ("node.audit_findings", "node.locating"),
+    ("node.audit_tables",),
+    ("node.audit",),
     ("node.query",),
     # What the person wants: a file, and words behind it.
     ("node.settings",),
@@ -74,35 +80,67 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.daemon",),
     ("node.startup",),
     ("node.__main__",),
+    # What people type.
+    ("node.cli.text",),
+    ("node.cli.errors", "node.cli.show"),
+    ("node.cli.client", "node.cli.signing"),
+    ("node.cli.invocation",),
+    ("node.cli.options", "node.cli.offline"),
+    ("node.cli.look", "node.cli.completion"),
+    ("node.cli.books", "node.cli.mine", "node.cli.networks", "node.cli.pay", "node.cli.peers"),
+    ("node.cli.status", "node.cli.wallets"),
+    ("node.cli.main",),
+    ("node.cli",),
+    ("cli",),
 )
 """Lowest first. A module imports from rows before its own only: not from its own, nor from later ones."""
 
 PURE_IMPORTS = frozenset(
     (
-        *("__future__", "abc", "bisect", "collections", "contextlib", "dataclasses", "enum", "functools"),
-        *("hashlib", "heapq", "ipaddress", "itertools", "json", "math", "operator", "re", "struct", "typing"),
+        *("__future__", "abc", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum"),
+        *(
+            "functools",
+            "hashlib",
+            "heapq",
+            "ipaddress",
+            "itertools",
+            "json",
+            "math",
+            "operator",
+            "re",
+            "struct",
+            "typing",
+        ),
     )
 )
 """All that pure modules may import besides each other: no clock, no disk, no socket, no dice."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "asyncio": ("miner", "transport", "listeners", "session", "control", "daemon", "startup"),
+    "click": ("cli",),
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
     "logging": ("miner", "transport", "control", "log", "log_file"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "keyfile"),
     "platformdirs": ("paths",),
     "random": ("daemon",),
+    "rich": ("cli",),
     "secrets": ("private", "identity", "daemon"),
-    "socket": ("control", "transport", "listeners"),
+    "socket": ("control", "transport", "listeners", "cli"),
     "sqlite3": ("storage",),
-    "time": ("miner", "miner_worker", "clock", "daemon"),
+    "time": ("miner", "miner_worker", "clock", "daemon", "cli"),
 }
 """Effects and outside packages, and the only parts of `node` that may import each. A row wins over
 `PURE_IMPORTS`; what of the standard library has no row may go anywhere but into pure modules."""
 
-COMMANDS_MAY_USE = ("cli", "ledger", "wallet", "config", "paths", "query", "storage", "pow", "miner")
+COMMANDS_MAY_USE = (
+    *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
+    *("endpoint", "settings", "network_file", "config", "pow", "miner"),
+)
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
+
+CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
+"""What of `datetime` is a clock; the rest of it only writes times."""
 
 SQL = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|PRAGMA|ATTACH|VACUUM|BEGIN)\s", re.ASCII
@@ -160,6 +198,19 @@ def test_effects_and_outside_packages_stay_in_their_rooms(source: Source) -> Non
 def test_a_pure_module_builds_on_pure_modules_only(source: Source) -> None:
     impure = {other.name for other in PROGRAM if not other.pure} - {"node", "node.storage"}
     assert sorted(impure.intersection(target for _, target in imports(source, MODULES))) == []
+
+
+@pytest.mark.parametrize("source", [s for s in PROGRAM if s.pure], ids=lambda source: source.name)
+def test_a_pure_module_asks_no_calendar_what_day_it_is(source: Source) -> None:
+    asked = [
+        f"{source.name}:{node.lineno}"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and (node.func.value.id, node.func.attr) in CLOCKS
+    ]
+    assert asked == []
 
 
 def test_every_room_is_used() -> None:
