@@ -1,0 +1,1 @@
+"""Fuzz targets: any bytes at all, and a bound of a few seconds for each. Each states its invariant first."""
