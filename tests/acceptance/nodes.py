@@ -311,6 +311,20 @@ class Client:
 
 
 @dataclass(slots=True)
+class Payer:
+    """Signs entries of a key of its own, one nonce after the other, without a command for each."""
+
+    key: Key
+    chain: ChainBuilder
+
+    def entry(self, address: str, amount: int, memo: str = "") -> str:
+        """Return a signed entry to an address, in hex; smallest units."""
+        recipient = decode_address(self.chain.parameters.prefix, address)
+        now_ms = time.time_ns() // 1_000_000
+        return self.chain.entry(self.key, recipient, amount, timestamp_ms=now_ms, memo=memo).raw.hex()
+
+
+@dataclass(slots=True)
 class Lab:
     """A temporary folder and the nodes in it."""
 
@@ -403,20 +417,6 @@ def confirmed(node: Node, txid: str, seconds: float = PATIENCE_S) -> dict[str, A
         return found if found["status"] == "confirmed" else None
 
     return until(looked, f"{txid[:8]} is confirmed at {node.name}", seconds)
-
-
-@dataclass(slots=True)
-class Payer:
-    """Signs entries of a key of its own, one nonce after the other, without a command for each."""
-
-    key: Key
-    chain: ChainBuilder
-
-    def entry(self, address: str, amount: int, memo: str = "") -> str:
-        """Return a signed entry to an address, in hex; smallest units."""
-        recipient = decode_address(self.chain.parameters.prefix, address)
-        now_ms = time.time_ns() // 1_000_000
-        return self.chain.entry(self.key, recipient, amount, timestamp_ms=now_ms, memo=memo).raw.hex()
 
 
 def with_coins(parameters: Parameters, *keys: Key, amount: int = 1_000_000_00) -> Parameters:

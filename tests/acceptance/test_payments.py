@@ -102,7 +102,9 @@ def test_a_peer_that_is_away_does_not_hold_a_payment_up(lab: Lab) -> None:
     assert ann.cli("tx", txid)["status"] == "pending"
     ann.cli("mine", "1")
     assert ann.cli("tx", txid)["status"] == "confirmed"
-    assert ann.cli("balance")["confirmed"] == 100_00, "paying oneself mints nothing: the fee came back as miner's"
+    assert ann.cli("balance")["confirmed"] == 100_00, (
+        "paying oneself mints nothing: the fee came back as miner's"
+    )
 
 
 def test_two_calls_to_mine_at_once_give_each_its_own_blocks(lab: Lab) -> None:
