@@ -407,10 +407,13 @@ class Daemon:
 
     def settings(self) -> list[report.Json]:
         """Return each effective setting with its origin."""
-        return [
+        settings = [
             {"name": setting.name, "value": setting.value, "origin": setting.origin}
             for setting in self._config.settings
         ]
+        # What friends write beside this node's address in their peers.toml.
+        own = {"name": "node_id", "value": self._identity.public_key.hex(), "origin": "its own key"}
+        return [*settings, own]
 
     def pending(self) -> Sequence[Entry]:
         """Return the pending entries."""
