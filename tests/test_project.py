@@ -59,3 +59,8 @@ def test_the_readme_has_one_line_to_run_and_one_to_test(end: str) -> None:
     start = "git clone <this repository> indelible && cd indelible && "
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert sum(line.startswith(start) and line.endswith(end) for line in lines) == 1
+
+
+@pytest.mark.parametrize("data", ["node/py.typed", "node/ledger/data/ed25519_cases.json"])
+def test_what_the_package_promises_to_hold_is_there(data: str) -> None:
+    assert (ROOT / data).is_file()
