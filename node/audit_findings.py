@@ -1,0 +1,92 @@
+"""What reading a book again can find, and how it ends at the first thing that is not in order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from node.ledger.errors import Rule, RuleBroken
+from node.storage.port import BlockRecord, StorageFault
+
+T = TypeVar("T")
+
+_OF_THE_COINBASE = frozenset({Rule.COINBASE_ENCODING, Rule.COINBASE_HEIGHT, Rule.COINBASE_AMOUNT})
+
+
+class Finding(StrEnum):
+    """What can be wrong with this machine's copy, beside the rules of the ledger (`Rule`)."""
+
+    META_ROW = "meta-row"
+    """The book says that it is of another network than its genesis block."""
+    GENESIS_BODY = "genesis-body"
+    """The bytes of the genesis block are others than its network's."""
+    MAIN_ROW = "main-row"
+    """The row that says which block is at a height is missing, or names another block."""
+    BLOCK_ROW = "block-row"
+    """The row with a block's header and its place in the tree is missing or wrong."""
+    BODY_MISSING = "body-missing"
+    """A block's bytes are missing or cannot be read."""
+    BODY_HEADER = "body-header"
+    """A block's bytes begin with another header than its own."""
+    INDEX_ROW = "index-row"
+    """The index by txid and account lacks something that the blocks give, or has more."""
+    ACCOUNT_ROW = "account-row"
+    """A balance or nonce is not what the blocks give."""
+    SIDE_BLOCK = "side-block"
+    """A block of a side branch is not what it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstBad:
+    """The first thing that is not in order."""
+
+    rule: str
+    """A `Rule` of the ledger that is broken, or a `Finding`."""
+    detail: str
+    """For people."""
+    height: int | None = None
+    """None where it is no block's, as with an account."""
+    block: bytes | None = None
+    """Hash of the block, as its header has it; None where there is no header."""
+    position: int | None = None
+    """Leaf of the block: 0 is the coinbase, 1 the first entry. None where it is none, or not known which."""
+    txid: bytes | None = None
+    """What the header commits to at the position; None where nothing at hand proves it."""
+    found_txid: bytes | None = None
+    """What the bytes found there hash to."""
+
+
+class Bad(Exception):
+    """Ends the reading."""
+
+    def __init__(self, found: FirstBad) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+def reading(finding: Finding, height: int | None, read: Callable[[], T]) -> T:
+    """Return what is read; where the file cannot be read, that is the finding."""
+    try:
+        return read()
+    except StorageFault as fault:
+        raise Bad(FirstBad(finding, str(fault), height)) from fault
+
+
+@contextmanager
+def naming(record: BlockRecord, leaves: Sequence[bytes] = ()) -> Iterator[None]:
+    """Make a finding of a rule that the block breaks.
+
+    `leaves`, once they are known to be what the header commits to, name the entry that breaks it.
+    """
+    try:
+        yield
+    except RuleBroken as broken:
+        position = None if broken.position is None else broken.position + 1
+        if broken.rule in _OF_THE_COINBASE:
+            position = 0
+        txid = leaves[position] if position is not None and leaves else None
+        found = FirstBad(broken.rule, broken.detail, record.height, record.hash, position, txid, txid)
+        raise Bad(found) from broken
