@@ -518,19 +518,13 @@ class Chain:
         scratch = proof.scratch
         matured = self._matured(record, sane.coinbase)
         raws = sane.block.entries
-        try:
-            if matured is not None:
-                state.undo_coinbase(scratch, matured)
-            for end in range(len(raws), 0, -SLICE):
-                start = max(0, end - SLICE)
-                for entry in reversed(rules.sane_entries(raws[start:end], start)):
-                    state.undo_entry(scratch, entry)
-                yield end - start
-        except state.StateMismatch as mismatch:
-            raise StorageFault(
-                f"the stored accounts are not those of block {record.height}: {mismatch}; "
-                "stop the node and run `rebuild`"
-            ) from mismatch
+        if matured is not None:
+            state.undo_coinbase(scratch, matured)
+        for end in range(len(raws), 0, -SLICE):
+            start = max(0, end - SLICE)
+            for entry in reversed(rules.sane_entries(raws[start:end], start)):
+                state.undo_entry(scratch, entry)
+            yield end - start
         proof.at = self.tree.parent(record)
         yield 1
 
