@@ -163,6 +163,8 @@ class Sync:
             headers = [decode_header(raw) for raw in raws]
             if any(after.previous != before.hash for before, after in pairwise(headers)):
                 raise RuleBroken(Rule.UNKNOWN_PARENT, "headers that do not follow each other")
+            for header in headers:
+                rules.sane_header(header)  # what a header claims to be worth counts only where it was done
             self._place(connection, peer, headers, now)
         except RuleBroken as broken:
             peer.measured = None
