@@ -1,0 +1,121 @@
+"""The writing thread: order, groups, the journal before the answer, faults handed over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from node.disk import PEERS_NAME, PENDING_NAME, DiskWriter, Write
+from node.events import Persist, SavePeers, SavePending
+from node.storage.journal import Journal
+from node.storage.port import Batch, StorageFault
+
+WAIT_S = 30.0
+
+
+class SlowBook:
+    """A writer that notes its commits, and waits inside the first one until it may go on."""
+
+    def __init__(self, *, held: bool = False, fault: Exception | None = None) -> None:
+        self.commits: list[list[int]] = []
+        self.entered = threading.Event()
+        self.may_go_on = threading.Event()
+        self._fault = fault
+        if not held:
+            self.may_go_on.set()
+
+    def commit(self, batches: Iterable[Batch]) -> None:
+        self.entered.set()
+        assert self.may_go_on.wait(WAIT_S)
+        if self._fault is not None:
+            raise self._fault
+        self.commits.append([batch.number for batch in batches])
+
+
+class Desk:
+    """A disk writer with what it told."""
+
+    def __init__(self, folder: Path, book: SlowBook) -> None:
+        self.journal = Journal(folder / "pending.journal")
+        self.durable: list[int] = []
+        self.faults: list[BaseException] = []
+        self.failed = threading.Event()
+        self.disk = DiskWriter(book, self.journal, folder, self.durable.append, self._fail)
+
+    def _fail(self, error: BaseException) -> None:
+        self.faults.append(error)
+        self.failed.set()
+
+    def write(self, *writes: Write) -> None:
+        for write in writes:
+            self.disk.put(write)
+
+
+def book_batch(number: int) -> Persist:
+    return Persist(Batch(number, values={"n": bytes([number])}))
+
+
+def journal_batch(number: int, *raws: bytes) -> Persist:
+    return Persist(Batch(number, journal=list(raws)))
+
+
+def test_what_gathers_during_a_commit_goes_into_the_next_as_one(tmp_path: Path) -> None:
+    book = SlowBook(held=True)
+    desk = Desk(tmp_path, book)
+    desk.disk.start()
+    desk.write(book_batch(1))
+    assert book.entered.wait(WAIT_S)
+    desk.write(book_batch(2), book_batch(3), book_batch(4))
+    book.may_go_on.set()
+    desk.disk.close()
+    assert book.commits == [[1], [2, 3, 4]]
+    assert desk.durable == [1, 4]
+
+
+def test_entries_are_in_the_journal_before_their_batch_is_told_durable(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, SlowBook())
+    desk.write(journal_batch(1, b"one", b"two"), journal_batch(2, b"three"))
+    desk.disk.start()
+    desk.disk.close()
+    assert desk.durable == [2]
+    assert desk.journal.read() == [b"one", b"two", b"three"]
+
+
+def test_a_batch_of_the_journal_alone_does_not_trouble_the_book(tmp_path: Path) -> None:
+    book = SlowBook()
+    desk = Desk(tmp_path, book)
+    desk.write(journal_batch(1, b"one"))
+    desk.disk.start()
+    desk.disk.close()
+    assert book.commits == []
+
+
+def test_saving_the_pending_entries_empties_the_journal_and_keeps_what_came_after(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, SlowBook())
+    desk.write(journal_batch(1, b"old"), SavePending(b"all of it"), journal_batch(2, b"new"))
+    desk.disk.start()
+    desk.disk.close()
+    assert (tmp_path / PENDING_NAME).read_bytes() == b"all of it"
+    assert desk.journal.read() == [b"new"]
+
+
+def test_the_peer_book_is_written_beside_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, SlowBook())
+    desk.write(SavePeers(b"peers"))
+    desk.disk.start()
+    desk.disk.close()
+    assert (tmp_path / PEERS_NAME).read_bytes() == b"peers"
+
+
+@pytest.mark.parametrize("fault", [StorageFault("the disk is full"), RuntimeError("a bug of ours")])
+def test_a_fault_is_handed_over_and_nothing_is_told_durable(tmp_path: Path, fault: Exception) -> None:
+    desk = Desk(tmp_path, SlowBook(fault=fault))
+    desk.disk.start()
+    desk.write(book_batch(1))
+    assert desk.failed.wait(WAIT_S)
+    desk.disk.close()
+    assert desk.faults == [fault]
+    assert desk.durable == []
