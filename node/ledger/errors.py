@@ -17,7 +17,6 @@ class Rule(StrEnum):
     ENTRY_ENCODING = "entry-encoding"
     ENTRY_VERSION = "entry-version"
     ENTRY_MEMO = "entry-memo"
-    ENTRY_SIGNATURE = "entry-signature"
 
     # Sanity of a block: its bytes alone.
     HEADER_ENCODING = "header-encoding"
@@ -43,7 +42,8 @@ class Rule(StrEnum):
     ENTRY_FROM_FUTURE = "entry-from-future"
     FEE_TOO_LOW = "fee-too-low"
 
-    # Connect: the accounts.
+    # Connect: the signatures, which cost most, and the accounts.
+    ENTRY_SIGNATURE = "entry-signature"
     NONCE_USED = "nonce-used"
     NONCE_GAP = "nonce-gap"
     OVERSPEND = "overspend"
