@@ -119,7 +119,7 @@ class FakeNode:
                 results = [self._submitted(raw, replace=event.replace) for raw in event.raws]
                 self.control.answered(Answer(event.request, results))
             case MineBlocks():
-                self.control.answered(Answer(event.request, [self.mine() for _ in range(event.count)]))
+                self.control.answered(Answer(event.request, [self.mine() for _ in range(event.blocks)]))
             case PeerCommand(target="nobody:1"):
                 self.control.answered(Refuse(event.request, "not-found", "there is no such peer"))
             case PeerCommand():

@@ -1,0 +1,65 @@
+"""What a command knows without a node: the book in a folder, its network, and the settings.
+
+Reads files, changes nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from node.cli.errors import CommandError, refusals
+from node.cli.invocation import Invocation
+from node.config import Arguments, Config, load
+from node.ledger import codec
+from node.ledger.block import network_id
+from node.ledger.params import Parameters, ParametersError, validate
+from node.settings import ConfigError
+from node.storage.faults import BookFault
+from node.storage.reading import ReadOnlyBook, open_read_only
+from node.storage.sqlite import BOOK_NAME
+
+
+def configuration(invocation: Invocation) -> Config:
+    """Return the settings that a node would start with. Raises CommandError(bad-config)."""
+    with refusals(ConfigError):
+        return load(Arguments(port=invocation.port, data_dir=invocation.data_dir, config=invocation.config))
+
+
+def book_path(invocation: Invocation) -> Path:
+    """Return where the book of the node that is meant lies; it may not be there."""
+    if invocation.socket is not None and invocation.data_dir is None:
+        return Path(invocation.info()["data_dir"]) / BOOK_NAME
+    return invocation.folder() / BOOK_NAME
+
+
+def parameters_of(invocation: Invocation, book: ReadOnlyBook) -> Parameters:
+    """Return the parameters of the network that the book is of.
+
+    Those of --config, where it is given, whatever the book says. Else the configured ones where they are the
+    book's, else those that stand in it: a data folder remembers its network. Raises CommandError, BookFault.
+    """
+    configured = configuration(invocation).parameters
+    if invocation.config is not None or book.network_id() == network_id(configured):
+        return configured
+    try:
+        version, *fields = codec.decode(book.parameters())
+        parameters = Parameters(*fields)
+        validate(parameters)
+        if version == 1 and network_id(parameters) == book.network_id():
+            return parameters
+    except (codec.NotCanonical, TypeError, ValueError, ParametersError):
+        pass
+    hint = "name its network's file with --config"
+    raise CommandError("book-damaged", f"{book.path} does not name a network that can be", hint)
+
+
+def address_prefix(invocation: Invocation) -> str:
+    """Return how addresses start: as the running node says, else the folder's book, else the settings."""
+    if invocation.client_if_running() is not None:
+        return str(invocation.info()["prefix"])
+    path = invocation.folder() / BOOK_NAME
+    if not path.is_file():
+        return configuration(invocation).parameters.prefix
+    with refusals(BookFault), closing(open_read_only(path)) as book:
+        return parameters_of(invocation, book).prefix

@@ -1,0 +1,132 @@
+"""How the node is doing: status, and watch. They change nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Final
+
+import click
+
+from node.cli.invocation import Invocation, pass_invocation
+from node.cli.options import Command, examples
+from node.cli.text import duration, printable, rate, when
+
+Json = dict[str, Any]
+
+_FOLLOW_S: Final = 0.5
+_LEVEL_COLOURS: Final = {"debug": "bright_black", "warning": "yellow", "error": "red"}
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "status",
+        "status --follow               while it catches up",
+        "--wait 10 status --json       give a node time to start",
+    ),
+)
+@click.option("--follow", is_flag=True, help="Stay until the node is in sync, with a progress bar.")
+@pass_invocation
+def status(invocation: Invocation, *, follow: bool) -> None:
+    """Show how the node is doing, and why it is not in sync where it is not."""
+    found = invocation.client().call("status")
+    if follow and not found["synced"]:
+        found = _follow(invocation, found)
+    invocation.answer(found, lambda: _show(found))
+
+
+def _follow(invocation: Invocation, found: Json) -> Json:
+    from node.cli import show  # noqa: PLC0415 - takes longer to load than the answer to come
+
+    with show.progress("blocks", None) as bar:
+        while not found["synced"]:
+            bar.at(found["height"], max(found["headers_height"], found["height"]) or None)
+            time.sleep(_FOLLOW_S)
+            found = invocation.client().call("status")
+    return found
+
+
+def _show(found: Json) -> None:
+    from node.cli import show  # noqa: PLC0415 - the same
+    from node.ledger.block import network_id  # noqa: PLC0415 - for the word about trying out alone
+    from node.ledger.params import BUILT_IN  # noqa: PLC0415
+
+    trying = found["network_id"] == network_id(BUILT_IN).hex()
+    mining, reason = found["mining"], found["sync_reason"]
+    synced = ("yes" if found["synced"] else "no") + (f": {reason}" if reason else "")
+    show.fields(
+        [
+            (
+                "network",
+                found["network"] + (", for trying out: its coins are worth nothing" if trying else ""),
+            ),
+            ("network id", found["network_id"]),
+            ("height", str(found["height"])),
+            ("headers", str(found["headers_height"])),
+            ("tip", found["tip"]),
+            ("in sync", show.Cell(synced, "green" if found["synced"] else "yellow")),
+            ("peers", str(found["peers"])),
+            ("pending", str(found["pending"])),
+            ("mining", mining["mode"] + (f", {rate(mining['hashrate'])}" if mining["hashrate"] else "")),
+            ("address", found["address"]),
+            *([("mining pays", mining["address"])] if mining["address"] != found["address"] else []),
+            ("clock", _clock(found["clock_offset_ms"])),
+            ("last switch", _switch(found["last_reorg"])),
+            ("to rewrite", _rewrite(found["rewrite_cost_s"])),
+            ("up for", duration(found["uptime_s"])),
+            ("version", found["version"]),
+        ]
+    )
+
+
+def _clock(offset_ms: int | None) -> str:
+    if offset_ms is None:
+        return "nobody to compare it with"
+    return f"{abs(offset_ms) / 1000:.1f} s {'behind' if offset_ms > 0 else 'ahead of'} its peers"
+
+
+def _switch(found: Json | None) -> str:
+    if found is None:
+        return "none"
+    return f"{when(found.get('time_ms'))}, from height {found.get('fork_height')}"
+
+
+def _rewrite(seconds: int | None) -> str:
+    if seconds is None:
+        return "unknown before this machine has mined"
+    return f"the last 100 blocks: {duration(seconds)} of this machine's work"
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "watch",
+        "watch --json | jq .text       one JSON object a line",
+    ),
+)
+@click.option(
+    "--level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="The least that an event must matter.",
+)
+@pass_invocation
+def watch(invocation: Invocation, level: str) -> None:
+    """Show what happens as it happens, until Ctrl-C: the gossip, blocks, entries, peers."""
+    client = invocation.client()
+    client.call("subscribe", level=level)
+    if not invocation.as_json:
+        click.echo("watching; Ctrl-C ends it", err=True)
+    for event in client.events():
+        if invocation.as_json:
+            click.echo(json.dumps(event))
+        else:
+            click.echo(_line(event))
+
+
+def _line(event: Json) -> str:
+    text = printable(str(event["text"]))
+    colour = _LEVEL_COLOURS.get(event["level"])
+    return f"{when(event['time_ms'])}  {click.style(text, fg=colour) if colour else text}"
