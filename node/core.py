@@ -329,6 +329,8 @@ class Core:
         self.out.emit(SavePeers(self.links.dump(now)))
 
     def _save_pending(self) -> None:
+        if self.intake.restoring():
+            return  # what was saved before holds more than is known now
         self._aftermath.has_changed_pending = False
         self.out.emit(SavePending(dump(self.mempool, self.network_id)))
 
@@ -351,12 +353,18 @@ class Core:
     # ------------------------------------------------------------------------------------------------ views
 
     def pending(self) -> list[Entry]:
-        """Return what waits, and what is in blocks that are not durable yet."""
-        return [*self._aftermath.leaving().values(), *(pending.entry for pending in self.mempool)]
+        """Return what waits, or is to be checked again, or is in blocks that are not durable yet."""
+        restoring = self.intake.restoring().values()
+        return [
+            *self._aftermath.leaving().values(),
+            *(held.entry for held in restoring),
+            *(pending.entry for pending in self.mempool),
+        ]
 
-    def leaving(self, txid: bytes) -> Entry | None:
-        """Return an entry whose block is connected but not durable yet."""
-        return self._aftermath.leaving().get(txid)
+    def between(self, txid: bytes) -> Entry | None:
+        """Return an entry that is to be checked again after a start, or whose block is not durable yet."""
+        held = self.intake.restoring().get(txid)
+        return held.entry if held is not None else self._aftermath.leaving().get(txid)
 
     def uptime_s(self, now: Now) -> int:
         """Return seconds since the start."""

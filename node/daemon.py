@@ -426,7 +426,7 @@ class Daemon:
     def waiting(self, txid: bytes) -> Waiting | None:
         """Return an entry that is in no durable block."""
         pending = self.core.mempool.get(txid)
-        entry = pending.entry if pending is not None else self.core.leaving(txid)
+        entry = pending.entry if pending is not None else self.core.between(txid)
         if entry is not None:
             return Waiting("pending", entry)
         return Waiting("conflicted") if self.core.mempool.winner_of(txid) is not None else None

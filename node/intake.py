@@ -6,8 +6,9 @@ world may have moved. Whoever typed an entry here is answered once it is in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 from node.checks import SignatureChecks
@@ -27,6 +28,8 @@ MAX_TURNED_AWAY: Final = 10_000
 """Refused entries that are remembered until the next tip."""
 FROM_FILE: Final = -1
 """Origin of an entry that was saved when the node stopped."""
+RESTORED_AT_ONCE: Final = 2_000
+"""Saved entries whose signatures are checked together; the others wait, or they would fill the check."""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,9 @@ class Intake:
         self._out = out
         self._in_check = InCheck()
         self._askers: dict[bytes, list[_Asker]] = {}
+        self._restoring: dict[bytes, Held] = {}
+        """Saved entries that were not looked at again yet, or are being checked, by txid."""
+        self._restored_in_check = 0
         self._turned_away: Recent[bytes, None] = Recent(MAX_TURNED_AWAY)
         """Refused by policy since the last tip; peers that tell of these are not asked for them."""
         self.verified = Verified()
@@ -75,7 +81,12 @@ class Intake:
 
     def is_known(self, txid: bytes) -> bool:
         """True where an entry need not be fetched."""
-        return txid in self._mempool or txid in self._in_check or txid in self._turned_away
+        return (
+            txid in self._mempool
+            or txid in self._in_check
+            or txid in self._restoring
+            or txid in self._turned_away
+        )
 
     def tip_changed(self) -> None:
         """Look again at what was refused: it may fit the new tip."""
@@ -102,19 +113,22 @@ class Intake:
 
     def _hold(self, held: Held, now: Now) -> bool:
         try:
-            self._mempool.admit(
-                held.entry,
-                self._store.account(held.entry.sender),
-                self._store.tip().header.timestamp_ms,
-                now.wall_ms,
-                own=held.own,
-                replace=held.replace,
-            )
+            self._admit(held, now)
             self._in_check.hold(held)
         except Refused as refused:
             self._refused(held, refused)
             return False
         return True
+
+    def _admit(self, held: Held, now: Now) -> None:
+        self._mempool.admit(
+            held.entry,
+            self._store.account(held.entry.sender),
+            self._store.tip().header.timestamp_ms,
+            now.wall_ms,
+            own=held.own,
+            replace=held.replace,
+        )
 
     # ------------------------------------------------------------------------------------ typed here
 
@@ -153,20 +167,42 @@ class Intake:
         held = Held(entry, own=True, received_ms=now.wall_ms, origin=0, replace=replace)
         return entry if self._hold(held, now) else None
 
-    def restore(self, saved: Sequence[Saved], now: Now) -> int:
-        """Take entries that were pending when the node stopped, and check them again; return how many."""
-        held = []
+    def restore(self, saved: Sequence[Saved], now: Now) -> None:
+        """Take entries that were pending when the node stopped, and check them again, in parts."""
         for one in saved:
             try:
                 entry = decode_entry(one.raw)
             except RuleBroken:
                 continue
-            if not self.is_known(entry.txid) and self._hold(
-                Held(entry, own=one.own, received_ms=one.received_ms, origin=FROM_FILE), now
-            ):
-                held.append(entry)
-        self._check(held, now)
-        return len(held)
+            held = Held(entry, own=one.own, received_ms=one.received_ms, origin=FROM_FILE)
+            before = self._restoring.get(entry.txid)
+            if before is None or not before.own:  # what was typed here is in the journal too
+                self._restoring[entry.txid] = held
+        self._restore_some(now)
+
+    def restoring(self) -> Mapping[bytes, Held]:
+        """Return the saved entries that are not checked again yet, by txid: they were told of as pending."""
+        return self._restoring
+
+    def _restore_some(self, now: Now) -> None:
+        """Begin to check the next saved entries, unless some still are; what cannot be pending goes."""
+        if self._restored_in_check:
+            return
+        entries = []
+        for held in list(islice(self._restoring.values(), RESTORED_AT_ONCE)):
+            entry = held.entry
+            try:
+                self._admit(held, now)
+                self._in_check.hold(held)
+            except Refused as refused:
+                if refused.code == "checks-full":
+                    break  # its turn comes when others are checked
+                del self._restoring[entry.txid]
+            else:
+                entries.append(entry)
+        self._restored_in_check = len(entries)
+        if entries or not len(self._in_check):
+            self._check(entries, now)
 
     # ------------------------------------------------------------------------------------- signatures
 
@@ -180,12 +216,17 @@ class Intake:
             for entry in entries:
                 for checked in self._in_check.settle(entry.txid, valid=entry.txid not in wrong):
                     self._checked(checked, now)
+            if self._restoring:
+                self._restore_some(now)
 
         self._checks.ask(items, done)
 
     def _checked(self, checked: Checked, now: Now) -> None:
         held = checked.held
         entry = held.entry
+        if held.origin == FROM_FILE:
+            self._restored_in_check -= 1
+            del self._restoring[entry.txid]
         if not checked.valid:
             broken = rules.signature_broken()
             if held.origin > 0:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from node.ledger.address import decode_address
+from node.ledger.address import decode_address, encode_address
 from node.ledger.params import Parameters
 from node.network_file import format_network
 from node.paths import find_socket
@@ -65,7 +65,11 @@ class Refused(NamedTuple):
 
 
 class CallRefused(Exception):
-    """The node's answer to a call is an error."""
+    """The node's answer to a call is an error; `code` is the node's."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(str(error))
+        self.code = str(error["data"]["code"])
 
 
 def until(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
@@ -316,12 +320,21 @@ class Payer:
 
     key: Key
     chain: ChainBuilder
+    nonce: int = 0
+    """Of the next entry."""
+
+    @property
+    def address(self) -> str:
+        """Where it is paid."""
+        return encode_address(self.chain.parameters.prefix, self.key.public)
 
     def entry(self, address: str, amount: int, memo: str = "") -> str:
         """Return a signed entry to an address, in hex; smallest units."""
         recipient = decode_address(self.chain.parameters.prefix, address)
         now_ms = time.time_ns() // 1_000_000
-        return self.chain.entry(self.key, recipient, amount, timestamp_ms=now_ms, memo=memo).raw.hex()
+        nonce, self.nonce = self.nonce, self.nonce + 1
+        made = self.chain.entry(self.key, recipient, amount, nonce=nonce, timestamp_ms=now_ms, memo=memo)
+        return made.raw.hex()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,119 @@
+"""The way of an entry into the mempool: what was saved comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from node.checks import SignatureChecks
+from node.events import Answer, CheckSignatures, Effect, Now
+from node.intake import Intake
+from node.ledger import signature
+from node.ledger.entry import Entry
+from node.mempool import Mempool, Saved
+from node.outbox import Outbox
+from node.sessions import Sessions
+from node.storage.memory import memory_disk, open_memory
+from tests.building import EASY, ChainBuilder, key, with_allocations
+
+SENDERS = [key(f"sender {number}") for number in range(200)]
+PARAMETERS = with_allocations(dict.fromkeys(SENDERS, 1_000_00), EASY)
+NOW = Now(PARAMETERS.genesis_ms + 1_000, 0)
+
+
+class World:
+    """An intake, and threads that check signatures when they are told to."""
+
+    def __init__(self) -> None:
+        self.chain = ChainBuilder(PARAMETERS)
+        store, _ = open_memory(memory_disk(PARAMETERS))
+        self.out = Outbox(store)
+        self.checks = SignatureChecks(self.out)
+        self.mempool = Mempool(PARAMETERS)
+        sessions = Sessions(self.out)
+        self.intake = Intake(self.chain.network_id, store, self.mempool, self.checks, sessions, self.out)
+
+    def entries(self, each: int) -> list[Entry]:
+        """Return so many entries of each sender."""
+        return [self.chain.entry(sender, key("shop"), 1) for _ in range(each) for sender in SENDERS]
+
+    def check(self, effects: Sequence[Effect]) -> int:
+        """Answer the checks among these effects; return how many signatures they had."""
+        asked = [effect for effect in effects if isinstance(effect, CheckSignatures)]
+        for effect in asked:
+            self.checks.answered(effect.job, signature.verify_many(effect.items))
+        return sum(len(effect.items) for effect in asked)
+
+    def check_all(self) -> list[int]:
+        """Answer until nothing is asked; return how many signatures each round had."""
+        rounds: list[int] = []
+        while found := self.check(self.out.drain()):
+            rounds.append(found)
+        return rounds
+
+
+def saved(entries: Sequence[Entry], *, own: bool = False) -> list[Saved]:
+    return [Saved(entry.raw, own, NOW.wall_ms - 5) for entry in entries]
+
+
+def test_all_that_was_saved_is_pending_again_however_much_it_is() -> None:
+    world = World()
+    entries = world.entries(60)  # 12,000: more than may be in check at a time
+    world.intake.restore(saved(entries), NOW)
+    assert world.check_all() == [2_000] * 6
+    assert [pending.entry.txid for pending in world.mempool] == [entry.txid for entry in entries]
+    assert not world.intake.restoring()
+
+
+def test_until_its_signature_is_checked_again_a_saved_entry_still_counts_as_pending() -> None:
+    world = World()
+    entries = world.entries(11)
+    world.intake.restore(saved(entries), NOW)
+    for _ in range(2):
+        waiting = {*world.intake.restoring(), *(pending.entry.txid for pending in world.mempool)}
+        assert waiting == {entry.txid for entry in entries}
+        assert all(world.intake.is_known(entry.txid) for entry in entries), "not fetched from peers meanwhile"
+        world.check(world.out.drain())
+
+
+def test_what_was_typed_here_stays_so_though_the_file_had_it_from_a_peer() -> None:
+    world = World()
+    entries = world.entries(1)[:3]
+    world.intake.restore([*saved(entries), *saved(entries[1:2], own=True)], NOW)
+    world.check_all()
+    assert [pending.own for pending in world.mempool] == [False, True, False]
+
+
+def test_what_cannot_be_pending_any_more_goes_without_a_word() -> None:
+    world = World()
+    good, forged = world.entries(1)[:2]
+    broke = world.chain.entry(key("nobody"), key("shop"), 1)
+    forged_raw = forged.raw[:-1] + bytes([forged.raw[-1] ^ 1])
+    world.intake.restore(
+        [
+            Saved(b"no entry", own=True, received_ms=1),
+            *saved([broke, good]),
+            Saved(forged_raw, own=True, received_ms=1),
+        ],
+        NOW,
+    )
+    world.check_all()
+    assert [pending.entry for pending in world.mempool] == [good]
+    assert not world.intake.restoring()
+
+
+def test_an_entry_typed_again_while_the_saved_one_is_checked_is_answered_with_its_txid() -> None:
+    world = World()
+    entries = world.entries(11)
+    world.intake.restore(saved(entries, own=True), NOW)
+    world.intake.submit(1, [entries[0].raw, entries[-1].raw], NOW, replace=False)
+    answers: list[object] = []
+    while True:
+        effects = world.out.drain()
+        answers += [effect.result for effect in effects if isinstance(effect, Answer)]
+        if not world.check(effects):
+            break
+    world.out.persisted(world.out.latest)
+    answers += [effect.result for effect in world.out.drain() if isinstance(effect, Answer)]
+    assert answers == [[entries[0].txid.hex(), entries[-1].txid.hex()]]
+    assert len(world.mempool) == len(entries)
+    assert not world.intake.restoring()
