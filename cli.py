@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from node.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from node.cli import main
+
+        main()
+    except KeyboardInterrupt:  # while it was loading; later it is told apart in there
+        sys.exit(130)

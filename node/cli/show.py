@@ -58,6 +58,13 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Value]], nothing: s
     if not rows:
         screen.print(Text(nothing, style="dim"))
         return
+    shown = [  # a column that nobody has anything in says nothing
+        index
+        for index, column in enumerate(columns)
+        if not column.spare or any(_text_of(row[index]) for row in rows)
+    ]
+    columns = [columns[index] for index in shown]
+    rows = [[row[index] for index in shown] for row in rows]
     kept = _fitting(columns, rows, screen.width)
     if kept is None:
         for number, row in enumerate(rows):

@@ -71,7 +71,7 @@ def _show(found: Json) -> None:
             ("mining", mining["mode"] + (f", {rate(mining['hashrate'])}" if mining["hashrate"] else "")),
             ("address", found["address"]),
             *([("mining pays", mining["address"])] if mining["address"] != found["address"] else []),
-            ("clock", _clock(found["clock_offset_ms"])),
+            ("clock", _clock(found["clock_offset_ms"] if found["peers"] else None)),
             ("last switch", _switch(found["last_reorg"])),
             ("to rewrite", _rewrite(found["rewrite_cost_s"])),
             ("up for", duration(found["uptime_s"])),
