@@ -242,6 +242,40 @@ def test_who_can_pay_no_more_leaves_first() -> None:
     assert [entry.fee for entry in world.add(pay(ANN, 0, fee=1)).evicted] == [50]
 
 
+def test_who_is_paid_again_leaves_no_sooner_than_others() -> None:
+    """Balances are looked at again wherever a block or an undone one has touched them."""
+    for told in ("sender", "recipient", "credited"):
+        world = full(50, 3)
+        owner = key(0)
+        world.fund(owner, 20)
+        world.pool.block_disconnected([], world.account_of, START, START, debited=[owner.public])
+        world.fund(owner, 1_000)
+        by_entry = {
+            "sender": [pay(owner, 9, to=CAT)],
+            "recipient": [pay(CAT, 0, to=owner)],
+            "credited": [],
+        }
+        credited = [owner.public] if told == "credited" else []
+        world.pool.block_connected(by_entry[told], world.account_of, credited=credited)
+        assert [entry.fee for entry in world.add(pay(ANN, 0, fee=60)).evicted] == [3], told
+
+
+@pytest.mark.parametrize("told", ["recipient", "debited"])
+def test_who_lost_coins_with_an_undone_block_leaves_first(told: str) -> None:
+    world = full(50, 3)
+    owner = key(0)
+    world.fund(owner, 20)
+    world.fund(CAT, 1_000, nonce=1)
+    world.pool.block_disconnected(
+        [pay(CAT, 0, to=owner)] if told == "recipient" else [],
+        world.account_of,
+        START,
+        START,
+        debited=[owner.public] if told == "debited" else [],
+    )
+    assert [entry.fee for entry in world.add(pay(ANN, 0, fee=1)).evicted] == [50]
+
+
 def test_what_was_typed_here_is_never_evicted() -> None:
     world = full(5, 3, own=True)
     assert world.refusal(pay(ANN, 0, fee=900)) == "mempool-full"

@@ -282,20 +282,20 @@ class PoolLife(RuleBasedStateMachine):
             account = ledger.read(sender.public)
             pending = self.model.at(sender.public, account.nonce)
             rival = data.draw(st.booleans())
-            entry = (
-                pending.entry
-                if pending is not None and not rival
-                else BUILDER.entry(
-                    sender,
-                    data.draw(senders),
-                    data.draw(amounts),
-                    fee=data.draw(st.integers(1, 9)),
-                    nonce=account.nonce,
-                    timestamp_ms=START,
-                    memo="a rival",
-                    signed=False,
-                )
+            fee = data.draw(st.integers(1, 9))
+            amount = data.draw(amounts | st.just(max(0, account.balance - fee - 20)))
+            entry = BUILDER.entry(
+                sender,
+                data.draw(senders),
+                amount,
+                fee=fee,
+                nonce=account.nonce,
+                timestamp_ms=START,
+                memo="a rival",
+                signed=False,
             )
+            if pending is not None and not rival:
+                entry = pending.entry
             if entry.amount + entry.fee <= account.balance:
                 apply_entry(ledger, entry)
                 chosen.append(entry)
