@@ -59,11 +59,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.storage.overlay", "node.storage.schema", "node.storage.bulk", "node.storage.files"),
     ("node.storage.reading", "node.storage.joining", "node.storage.scratch"),
     ("node.storage.writing",),
-    ("node.storage.memory", "node.storage.sqlite", "node.storage.inspecting"),
+    ("node.storage.memory", "node.storage.sqlite", "node.storage.inspecting", "node.storage.salvage"),
     # The stored book, checked from genesis.
     ("node.audit_findings", "node.locating"),
     ("node.audit_tables",),
-    ("node.audit",),
+    ("node.audit", "node.storage.rebuild"),
     ("node.query",),
     # What the person wants: a file, and words behind it.
     ("node.settings",),
