@@ -217,6 +217,7 @@ def test_a_reader_walks_along_the_parts() -> None:
         (b"", Reader.array),
         (b"\xc0", Reader.uint),
         (b"\xc3", Reader.uint),
+        (b"\x80", Reader.uint),
         (b"\xff", Reader.uint),
         (b"\xd0\x01", Reader.uint),
         (b"\xca" + bytes(4), Reader.uint),
