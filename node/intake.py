@@ -128,6 +128,7 @@ class Intake:
             now.wall_ms,
             own=held.own,
             replace=held.replace,
+            waited=held.origin == FROM_FILE,
         )
 
     # ------------------------------------------------------------------------------------ typed here
@@ -247,6 +248,7 @@ class Intake:
                 own=own,
                 received_ms=held.received_ms,
                 replace=held.replace,
+                waited=held.origin == FROM_FILE,
             )
         except Refused as refused:
             self._refused(held, refused)

@@ -86,12 +86,12 @@ def test_what_was_typed_here_stays_so_though_the_file_had_it_from_a_peer() -> No
 def test_what_cannot_be_pending_any_more_goes_without_a_word() -> None:
     world = World()
     good, forged = world.entries(1)[:2]
-    broke = world.chain.entry(key("nobody"), key("shop"), 1)
+    late = world.chain.entry(key("nobody"), key("shop"), 1, timestamp_ms=1)
     forged_raw = forged.raw[:-1] + bytes([forged.raw[-1] ^ 1])
     world.intake.restore(
         [
             Saved(b"no entry", own=True, received_ms=1),
-            *saved([broke, good]),
+            *saved([late, good]),
             Saved(forged_raw, own=True, received_ms=1),
         ],
         NOW,

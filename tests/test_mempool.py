@@ -181,6 +181,23 @@ def test_a_new_payment_does_not_replace_a_pending_one_unless_it_is_meant_to(worl
     assert world.refusal(pay(ANN, 0, fee=50), replace=False) == "nonce-used"
 
 
+def test_what_waited_before_a_restart_is_void_by_its_nonce_or_lifetime_only(world: World) -> None:
+    def back(entry: Entry, now: int = START) -> None:
+        account = world.account_of(entry.sender)
+        world.pool.admit(entry, account, world.tip, now, waited=True)
+        world.pool.add(entry, account, world.tip, now, own=True, received_ms=START, waited=True)
+
+    world.fund(ANN, 0, nonce=1)
+    back(unpaid := pay(ANN, 1, amount=5_000))
+    back(far := pay(ANN, 200))
+    back(early := pay(ANN, 2), now=START - 3_600_000)
+    assert waiting(world) == [unpaid, far, early]
+    with pytest.raises(Refused, match="nonce-used"):
+        back(pay(ANN, 0))
+    with pytest.raises(Refused, match="entry-expired"):
+        back(pay(ANN, 3, time=START - LIFETIME))
+
+
 def test_every_refusal_reads_its_code_first() -> None:
     assert str(Refused("overspend", "it costs 5", "pay less")) == "overspend: it costs 5"
 

@@ -115,12 +115,12 @@ class Model:
             return "already-pending"
         if entry.nonce < account.nonce:
             return "nonce-used"
+        if entry.timestamp_ms + LIFETIME <= tip:
+            return "entry-expired"
         if entry.nonce - account.nonce > 64:
             return "nonce-too-far"
         if entry.fee < 1:
             return "fee-too-low"
-        if entry.timestamp_ms + LIFETIME <= tip:
-            return "entry-expired"
         if entry.timestamp_ms - now > DRIFT:
             return "entry-from-future"
         old = self.at(entry.sender, entry.nonce)

@@ -171,21 +171,26 @@ class Mempool:
         *,
         own: bool = False,
         replace: bool = True,
+        waited: bool = False,
     ) -> None:
         """Check by policy whether the entry may wait; made for the moment before its signature is checked.
 
         `account` is the sender's at the tip. Without `replace`, a nonce that another pending entry has
-        counts as used. Raises Refused: already-pending, nonce-used, nonce-too-far, fee-too-low,
-        entry-expired, entry-from-future, fee-too-low-to-replace, overspend, mempool-full.
+        counts as used. One that `waited` before this node was stopped is void only by its nonce or lifetime:
+        the limits on balance, nonces ahead and the clock do not hold for it. Raises Refused:
+        already-pending, nonce-used, nonce-too-far, fee-too-low, entry-expired, entry-from-future,
+        fee-too-low-to-replace, overspend, mempool-full.
         """
         if entry.txid in self._pending:
             raise Refused("already-pending", "the entry is pending already")
-        self._check_nonce(entry, account)
-        self._check_fee_and_time(entry, tip_timestamp_ms, now_ms)
+        self._check_nonce_and_lifetime(entry, account, tip_timestamp_ms)
+        if not waited:
+            self._check_offer(entry, account, now_ms)
         old = self._at(entry)
         if old is not None:
             self._check_replacement(entry, old, allowed=replace)
-        self._check_balance(entry, account, old)
+        if not waited:
+            self._check_balance(entry, account, old)
         if self._lacks_room(entry, old):
             self._victim_for(entry, account, own=own)
 
@@ -199,12 +204,13 @@ class Mempool:
         own: bool,
         received_ms: int,
         replace: bool = True,
+        waited: bool = False,
     ) -> Added:
         """Take an entry whose signature has been checked; return what left for it.
 
         Checks the policy again, for things may have changed since `admit`. Raises Refused as that does.
         """
-        self.admit(entry, account, tip_timestamp_ms, now_ms, own=own, replace=replace)
+        self.admit(entry, account, tip_timestamp_ms, now_ms, own=own, replace=replace, waited=waited)
         return self._insert(Pending(entry, own, received_ms), account)
 
     def adopt(self, txid: bytes) -> bool:
@@ -217,27 +223,27 @@ class Mempool:
         self._rank(pending.entry.sender)
         return True
 
-    def _check_nonce(self, entry: Entry, account: Account) -> None:
+    def _check_nonce_and_lifetime(self, entry: Entry, account: Account, tip_timestamp_ms: int) -> None:
         if entry.nonce < account.nonce:
             raise Refused(
                 Rule.NONCE_USED,
                 f"nonce {entry.nonce} is used, the sender's next is {account.nonce}",
                 "sign it again with a free one",
             )
+        if self._is_expired(entry, tip_timestamp_ms):
+            raise Refused(Rule.ENTRY_EXPIRED, "the entry's lifetime is over", "sign it again")
+
+    def _check_offer(self, entry: Entry, account: Account, now_ms: int) -> None:
+        parameters = self._parameters
         if entry.nonce > account.nonce + MAX_AHEAD:
             raise Refused(
                 "nonce-too-far",
                 f"nonce {entry.nonce} is more than {MAX_AHEAD} ahead of the sender's next, {account.nonce}",
                 "try again when a block has confirmed some of the sender's entries",
             )
-
-    def _check_fee_and_time(self, entry: Entry, tip_timestamp_ms: int, now_ms: int) -> None:
-        parameters = self._parameters
         if entry.fee < parameters.minimum_fee:
             fee, least = self._amount(entry.fee), self._amount(parameters.minimum_fee)
             raise Refused(Rule.FEE_TOO_LOW, f"the fee is {fee}", f"offer at least {least}")
-        if self._is_expired(entry, tip_timestamp_ms):
-            raise Refused(Rule.ENTRY_EXPIRED, "the entry's lifetime is over", "sign it again")
         ahead = entry.timestamp_ms - now_ms
         if ahead > parameters.drift_ms:
             raise Refused(
