@@ -13,7 +13,20 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = (
     *("ledger", "storage.port", "events", "outbox", "checks", "messages", "frames", "protocol", "sessions"),
     *("endpoint", "sealed", "links", "fetching", "aftermath"),
-    *("tree", "headers", "chain", "mempool", "peers", "gossip", "sync", "intake", "mining", "core"),
+    *(
+        "tree",
+        "headers",
+        "bodies",
+        "connecting",
+        "chain",
+        "mempool",
+        "peers",
+        "gossip",
+        "sync",
+        "intake",
+        "mining",
+        "core",
+    ),
 )
 """The law, and the node as one state machine: parts of `node` that must be pure, by name."""
 
