@@ -95,7 +95,7 @@ class Links:
         self._sessions = sessions
         self._out = out
         self._random = random
-        self.book = PeerBook(random, loopback_only=settings.loopback_only)
+        self.book = PeerBook(random, loopback_only=settings.loopback_only, discovery=settings.discovery)
         for peer in settings.peers:
             self.book.configure(peer.endpoint, peer.name, peer.identity)
         for host in ("127.0.0.1", "::1", "localhost"):
@@ -181,7 +181,7 @@ class Links:
         if session.dial is not None:
             self.book.addresses.worked(endpoint, now.wall_ms)
         elif hello.port:
-            self.book.addresses.called(endpoint, connected=True)
+            self.book.addresses.called(endpoint, now.wall_ms)
         way = "connected to" if session.dial is not None else "was connected from"
         self._out.notice(
             "peer-connected",
@@ -277,7 +277,7 @@ class Links:
             self._dials.pop(session.dial, None)
             self.book.addresses.ended(endpoint, now.mono_ms, now.mono_ms - session.since_ms)
         elif was_open:
-            self.book.addresses.called(endpoint, connected=False)
+            self.book.addresses.left(endpoint)
         level = Level.INFO if was_open else Level.DEBUG
         self._out.notice("peer-gone", f"peer {session.name}: disconnected ({reason})", level)
         if was_open:

@@ -90,13 +90,18 @@ class AddressBook:
         dice: Dice,
         *,
         loopback_only: bool,
+        discovery: bool = True,
         wanted: int = WANTED,
         max_addresses: int = MAX_ADDRESSES,
         max_per_source: int = MAX_PER_SOURCE,
     ) -> None:
-        """`loopback_only`: what is heard of is dialled on this machine only; what is configured anywhere."""
+        """Without `discovery` nothing but configured addresses is kept.
+
+        `loopback_only`: what is heard of is dialled on this machine only; what is configured, anywhere.
+        """
         self._dice = dice
         self._loopback_only = loopback_only
+        self._discovery = discovery
         self._wanted = wanted
         self._max_addresses = max_addresses
         self._max_per_source = max_per_source
@@ -142,11 +147,13 @@ class AddressBook:
         self._changed = True
 
     def hear(self, told: Iterable[tuple[str, int]], source: str, from_host: str, wall_ms: int) -> int:
-        """Take (host, port) that a peer told of; return how many are new. `source` is whom they count for.
+        """Take (host, port) that a peer told of; return how many are new.
 
+        They count for the peer's host, on this machine for `source`, its identity: identities cost nothing.
         Passes over what may not be dialled; loopback addresses unless they come from this machine; and all
         beyond the bounds.
         """
+        source = source if is_loopback(from_host) else from_host
         new = 0
         for host, port in told:
             endpoint = self._acceptable(host, port, from_host)
@@ -159,6 +166,24 @@ class AddressBook:
                 self._remember(Known(endpoint, source=source, heard_ms=wall_ms))
                 new += 1
         return new
+
+    def called(self, endpoint: Endpoint, wall_ms: int) -> None:
+        """Note that a node which says that it listens there has connected to us: no need to dial it now.
+
+        Its host has proven itself, and its port is its own affair: that is enough to tell others of it.
+        """
+        self.hear([endpoint], source=str(endpoint), from_host=endpoint.host, wall_ms=wall_ms)
+        known = self._find(endpoint)
+        if known is not None:
+            known.called, known.worked_ms, known.failures = True, wall_ms, 0
+            self._changed = True
+
+    def left(self, endpoint: Endpoint) -> None:
+        """Note that it is connected to us no longer."""
+        known = self._find(endpoint)
+        if known is not None:
+            known.called = False
+            self._changed = True
 
     def restore(self, known: Known) -> None:
         """Take an address that was saved, by the same rules."""
@@ -225,13 +250,6 @@ class AddressBook:
         """Note that a connection which we dialled is over; as `failed`, where it was a short one."""
         return self._put_off(endpoint, mono_ms, lasted_ms)
 
-    def called(self, endpoint: Endpoint, *, connected: bool) -> None:
-        """Note that who listens there has connected to us, or no longer is: no need to dial it meanwhile."""
-        known = self._find(endpoint)
-        if known is not None:
-            known.called = connected
-            self._changed = True
-
     def _put_off(self, endpoint: Endpoint, mono_ms: int, lasted_ms: int) -> int:
         known = self._find(endpoint)
         if known is None:
@@ -284,6 +302,8 @@ class AddressBook:
         """Return the address in its one form, None where it is not to be kept among those heard of."""
         ip = _ip(host)
         if ip is None or not LEAST_PORT <= port <= MAX_PORT or not self.dialable(host):
+            return None
+        if not self._discovery:
             return None
         if ip.is_loopback and not is_loopback(from_host):
             return None

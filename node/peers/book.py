@@ -19,11 +19,13 @@ _IDENTITY_DIGITS: Final = 64
 class PeerBook:
     """All that a node knows of its peers beside the open connections."""
 
-    def __init__(self, dice: Dice, *, loopback_only: bool, ban_ms: int = BAN_MS) -> None:
+    def __init__(
+        self, dice: Dice, *, loopback_only: bool, discovery: bool = True, ban_ms: int = BAN_MS
+    ) -> None:
         self._ban_ms = ban_ms
         self._scores = Scores()
         self._bans = Bans()
-        self.addresses = AddressBook(dice, loopback_only=loopback_only)
+        self.addresses = AddressBook(dice, loopback_only=loopback_only, discovery=discovery)
         self.names = Names()
 
     # --------------------------------------------------------------------------------------------- peers
