@@ -37,6 +37,9 @@ MAX_SESSIONS: Final = 64
 READERS: Final = 2
 """Threads that read the book."""
 
+_TURNS_TO_CONNECT: Final = 3
+"""Turns of the event loop until a connection that was accepted is a session."""
+
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +64,8 @@ class Control:
         self._sessions: dict[Session, None] = {}
         self._asked: dict[int, _Asked] = {}
         self._last_request = 0
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
 
     async def start(self) -> None:
         """Listen. Raises PathError: something else is there, or the folder cannot be written.
@@ -78,9 +83,12 @@ class Control:
         self._server.close()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
+        for _ in range(_TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
         for session in list(self._sessions):
             session.close()
         await asyncio.to_thread(self._readers.shutdown, cancel_futures=True)
+        await self._all_gone.wait()  # bounded: who does not read its last answers is cut off
 
     def answered(self, effect: Answer | Refuse) -> None:
         """Pass on what the core says to a request; nothing where the client has gone."""
@@ -126,6 +134,7 @@ class Control:
         if len(self._sessions) >= MAX_SESSIONS:
             return False
         self._sessions[session] = None
+        self._all_gone.clear()
         return True
 
     def ended(self, session: Session) -> None:
@@ -142,6 +151,8 @@ class Control:
     def lost(self, session: Session) -> None:
         """Forget a session and what it asked of the core."""
         self._sessions.pop(session, None)
+        if not self._sessions:
+            self._all_gone.set()
         for request in self._requests_of(session):
             self._forget(request)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
+from unittest import mock
 
 from node.control import Control
 from node.events import Answer, Event, Level, MineBlocks, Notice, PeerCommand, Refuse, Submit
@@ -190,6 +192,7 @@ class Served:
 def served(node: FakeNode) -> Iterator[Served]:
     """Serve the node at `node.sock` in its folder until the end of the block, or until it is stopped."""
     ready = threading.Event()
+    real_dup = os.dup
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
@@ -199,7 +202,11 @@ def served(node: FakeNode) -> Iterator[Served]:
         loops.append(asyncio.get_running_loop())
         ready.set()
         await node.stopped.wait()
-        await control.close()
+        kept: list[int] = []
+        with mock.patch.object(os, "dup", lambda number: kept.append(real_dup(number))):
+            await control.close()
+        for descriptor in kept:  # what the end of the process does for the one who asked for it
+            os.close(descriptor)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()

@@ -61,6 +61,11 @@ class Client:
             while self._lines.readline():
                 pass
 
+    def close(self) -> None:
+        """Hang up."""
+        self._lines.close()
+        self._connection.close()
+
     def _receive(self) -> dict[str, Any]:
         try:
             line = self._lines.readline()

@@ -58,6 +58,11 @@ class Invocation:
             self._client = connect(self._socket_path(), self.wait_s, f"start one: {self._start_command()}")
         return self._client
 
+    def close(self) -> None:
+        """Hang up, where anybody was called."""
+        if self._client is not None:
+            self._client.close()
+
     def client_if_running(self) -> Client | None:
         """Return the connection to the node, None where none runs."""
         try:

@@ -16,6 +16,7 @@ import click
 
 from node import __version__
 from node.cli.errors import INTERRUPTED, PIPE_CLOSED, WRONG_USAGE, CommandError, tell, usage_error
+from node.cli.invocation import Invocation
 from node.cli.options import Group
 from node.paths import UnsupportedPlatform, refuse_unsupported_platform
 
@@ -198,6 +199,7 @@ def _invoke(app: App, words: list[str], program: str, *, as_json: bool) -> int:
     try:
         refuse_unsupported_platform()
         with app.make_context(program, words) as context:
+            context.call_on_close(context.ensure_object(Invocation).close)
             app.invoke(context)
     except click.exceptions.Exit as leave:
         return leave.exit_code

@@ -1,0 +1,1 @@
+"""The commands, against a fake node behind a real socket."""
