@@ -136,7 +136,11 @@ class Mining:
 
     def ask(self, request: int, count: int, now: Now) -> None:
         """Mine `count` blocks for a request of the local socket."""
-        if not 1 <= count <= MAX_BLOCKS:
+        complaint = self._complaint()
+        if complaint:
+            hint = "or ban the peers whose clocks are wrong; then ask again"
+            self._out.emit(Refuse(request, "mining-held", f"not mining: {complaint}", hint))
+        elif not 1 <= count <= MAX_BLOCKS:
             self._out.emit(Refuse(request, "bad-count", f"{count} blocks", f"ask for 1 to {MAX_BLOCKS}"))
         elif len(self._asked) >= MAX_ASKED:
             self._out.emit(
@@ -181,7 +185,7 @@ class Mining:
 
     def _is_hindered(self, now: Now) -> bool:
         complaint = self._complaint()
-        if complaint and complaint != self._told_complaint:
+        if complaint and not self._told_complaint:  # once: the seconds in it change all the time
             self._out.notice(
                 "mining-held", f"not mining: {complaint}", Level.WARNING, fields={"reason": complaint}
             )

@@ -195,9 +195,12 @@ class Node:
 
     # -------------------------------------------------------------------------------------------- asking
 
-    def run(self, *words: str, seconds: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
-        """Run a command against this node, as people type it."""
-        command = [sys.executable, str(ROOT / "cli.py"), "--data-dir", str(self.folder), *words]
+    def run(
+        self, *words: str, seconds: float = PATIENCE_S, by_port: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command against this node, as people type it; the node named by its folder or its port."""
+        which = ["--port", str(self.port)] if by_port else ["--data-dir", str(self.folder)]
+        command = [sys.executable, str(ROOT / "cli.py"), *which, *words]
         done = subprocess.run(
             command,
             cwd=self.working,

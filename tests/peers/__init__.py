@@ -1,0 +1,1 @@
+"""Tests of the peer book and what peers work out alike."""
