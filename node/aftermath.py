@@ -96,7 +96,7 @@ class Aftermath:
 
     def _block_connected(self, done: BlockConnected, now: Now) -> None:
         record = done.record
-        settled = self._mempool.block_connected(done.entries, self._store.account, credited=(done.miner,))
+        settled = self._mempool.block_connected(done.entries, self._store.account, credited=done.credited)
         self._leaving.note(done.batch, settled.confirmed)
         self._after_new_tip(record, [*settled.confirmed, *settled.conflicted])
         self._mining.connected(record, done.batch)
@@ -167,8 +167,9 @@ class Aftermath:
         for record in tree.path(done.fork, walk):
             sane = self._chain.load(record)
             entries = sane_entries(sane.block.entries, 0)
+            debited = self._chain.credited_by(record, sane.coinbase)
             returned = self._mempool.block_disconnected(
-                entries, account_of, timestamp_ms, now.wall_ms, debited=(sane.coinbase.miner,)
+                entries, account_of, timestamp_ms, now.wall_ms, debited=debited
             )
             for entry in returned.pending:
                 self._gossip.entry_added(entry, None if self._is_own(entry) else -1, now)
@@ -178,7 +179,8 @@ class Aftermath:
         for record in tree.path(done.fork, done.new):
             sane = self._chain.load(record)
             entries = sane_entries(sane.block.entries, 0)
-            settled = self._mempool.block_connected(entries, account_of, credited=(sane.coinbase.miner,))
+            credited = self._chain.credited_by(record, sane.coinbase)
+            settled = self._mempool.block_connected(entries, account_of, credited=credited)
             for entry in settled.conflicted:
                 self._tell_conflicted(entry)
             for entry in settled.confirmed:

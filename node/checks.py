@@ -1,13 +1,14 @@
 """Signatures on their way: batches asked of the driver's threads, and who waits for the answer.
 
-Pure. What was verified is never verified again: callers ask only for what they do not know yet.
+Pure. What was verified is never verified again: callers ask only for what they do not know yet. What is in
+flight is bounded by them too: pending entries by the in-check set, blocks by the bodies held in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from node.events import CheckSignatures
 from node.ledger import signature
@@ -28,7 +29,17 @@ class _Question:
 
     done: Callable[[list[int]], None]
     missing: int
+    """Chunks not answered yet."""
     bad: list[int] = field(default_factory=list)
+
+
+class _Chunk(NamedTuple):
+    """What one answer is about."""
+
+    question: _Question
+    start: int
+    """Index of its first signature in the question."""
+    size: int
 
 
 class SignatureChecks:
@@ -36,7 +47,7 @@ class SignatureChecks:
 
     def __init__(self, out: Outbox) -> None:
         self._out = out
-        self._jobs: dict[int, tuple[_Question, int]] = {}
+        self._jobs: dict[int, _Chunk] = {}
         self._next_job = 1
         self.in_flight = 0
         """Signatures asked for and not yet answered."""
@@ -53,15 +64,18 @@ class SignatureChecks:
         question = _Question(done, -(-len(items) // CHUNK))
         for start in range(0, len(items), CHUNK):
             chunk = list(items[start : start + CHUNK])
-            self._jobs[self._next_job] = (question, start)
+            self._jobs[self._next_job] = _Chunk(question, start, len(chunk))
             self._out.emit(CheckSignatures(self._next_job, chunk))
             self._next_job += 1
             self.in_flight += len(chunk)
 
     def answered(self, job: int, valid: Sequence[bool]) -> None:
-        """Take the driver's answer."""
-        question, start = self._jobs.pop(job)
-        self.in_flight -= len(valid)
+        """Take the driver's answer: one truth for each signature of the job."""
+        question, start, size = self._jobs.pop(job)
+        if len(valid) != size:
+            # What is not answered for must never pass for valid.
+            raise AssertionError(f"{len(valid)} answers for {size} signatures")
+        self.in_flight -= size
         question.bad += [start + index for index, good in enumerate(valid) if not good]
         question.missing -= 1
         if question.missing == 0:

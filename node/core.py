@@ -280,7 +280,6 @@ class Core:
     def _persisted(self, event: events.Persisted, _: Now) -> None:
         self.out.persisted(event.batch)
         self._aftermath.persisted(event.batch)
-        self.chain.wake()
 
     def _signatures_checked(self, event: events.SignaturesChecked, _: Now) -> None:
         self._checks.answered(event.job, event.valid)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from node.ledger import rules
@@ -22,8 +23,8 @@ PARKED_HEADERS: Final = 64
 """Headers that wait for their time, at most."""
 PARKED_AHEAD_MS: Final = 2 * 3_600 * 1_000
 """Headers further ahead of our clock are forgotten; milliseconds."""
-_MARKED_AT_ONCE: Final = 2_000
-"""Descendants of a condemned block marked before others get a turn."""
+MARKED_AT_ONCE: Final = 1_000
+"""Condemned blocks written down before others get a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,16 @@ class HeadersTaken:
     """True where the run ended at a header from the future; nobody is to blame."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Doomed:
+    """A block that breaks a rule, until it and all that descends from it is marked."""
+
+    record: BlockRecord
+    rule: Rule
+    ends: list[int]
+    """Ids of the ends of the branches above it."""
+
+
 class Headers:
     """The tree of headers over a store."""
 
@@ -56,10 +67,17 @@ class Headers:
         self._store = store
         self._out = out
         self.tree = Tree(store)
-        self._leaves = {leaf.id: leaf for leaf in store.leaves()}
+        self._ends: dict[int, None] = {}
+        """Ids of the blocks that are not condemned and have no child that is not (and a few that have): one
+        number for each branch ever left behind, which took work near the tip's."""
+        self._heads: dict[int, int] = {}
+        """Id to work of those with at least the tip's work: each took that work, and the tip passes it."""
+        self._doomed: list[_Doomed] = []
+        """Those of one step of the core: marking goes before all else."""
         self._parked: dict[bytes, Parked] = {}
-        self.best = store.tip()
-        """The head of the heaviest branch of headers that is not condemned; the first seen of equals."""
+        self._best = store.tip()
+        for leaf in store.leaves():
+            self._add_end(self.tree.last_that(leaf, lambda block: block.standing is not Standing.CONDEMNED))
         self._find_best()
 
     # -------------------------------------------------------------------------------------- entering
@@ -75,36 +93,34 @@ class Headers:
         parked = False
         try:
             for header in headers:
+                if last is not None and header.previous != last.hash:
+                    raise RuleBroken(Rule.UNKNOWN_PARENT, "headers that do not follow each other")
                 known = self._store.find(header.hash)
                 if known is None:
-                    parent = self._parent_of(header, last)
-                    if self._is_parked(header, parent, now_ms, origin):
+                    parent = last or self._parent_of(header)
+                    if self._is_early(header, parent, now_ms, origin):
                         parked = True
                         break
                     known = self._enter(header, parent, self._store.next_id() + len(batch.records), now_ms)
                     batch.records.append(known)
-                elif known.standing is Standing.CONDEMNED:
-                    raise RuleBroken(
-                        Rule.CONDEMNED_PARENT, f"block {known.height} was condemned: {known.rule}"
-                    )
+                elif self.is_condemned(known):
+                    raise RuleBroken(Rule.CONDEMNED_PARENT, f"block {known.height} was condemned before")
                 last = known
         finally:
             if batch.records:
-                self._out.stage(batch)
+                self._out.stage(batch, len(batch.records))
             self.tree.fresh.clear()
         return HeadersTaken(last, len(batch.records), parked)
 
-    def _parent_of(self, header: Header, last: BlockRecord | None) -> BlockRecord:
-        parent = (
-            last if last is not None and last.hash == header.previous else self._store.find(header.previous)
-        )
+    def _parent_of(self, header: Header) -> BlockRecord:
+        parent = self._store.find(header.previous)
         if parent is None:
             raise RuleBroken(Rule.UNKNOWN_PARENT, f"the block before {header.hash.hex()} is not known")
-        if parent.standing is Standing.CONDEMNED:
-            raise RuleBroken(Rule.CONDEMNED_PARENT, f"descends from a block that breaks {parent.rule}")
+        if self.is_condemned(parent):
+            raise RuleBroken(Rule.CONDEMNED_PARENT, f"block {parent.height} before it was condemned")
         return parent
 
-    def _is_parked(self, header: Header, parent: BlockRecord, now_ms: int, origin: int) -> bool:
+    def _is_early(self, header: Header, parent: BlockRecord, now_ms: int, origin: int) -> bool:
         """Check a new header; True where its time has not come (then it is kept, or forgotten)."""
         rules.check_header_in_context(header, parent, self._parameters)
         rules.sane_header(header)
@@ -130,10 +146,11 @@ class Headers:
             standing=Standing.HEADER,
         )
         self.tree.fresh[block_id] = record
-        self._leaves.pop(parent.id, None)
-        self._leaves[block_id] = record
-        if record.work > self.best.work:
-            self.best = record
+        self._ends.pop(parent.id, None)
+        self._heads.pop(parent.id, None)
+        self._add_end(record)
+        if record.work > self._best.work:
+            self._best = record
         return record
 
     # ---------------------------------------------------------------------------- waiting for its time
@@ -155,58 +172,104 @@ class Headers:
         """Return how many headers wait for their time."""
         return len(self._parked)
 
-    # -------------------------------------------------------------------------------- changed standing
+    # ------------------------------------------------------------------------------------- branches
 
-    def replaced(self, record: BlockRecord) -> None:
-        """Take note of a new standing of a block that may be a leaf or the best."""
-        if record.id in self._leaves:
-            self._leaves[record.id] = record
-        if record.id == self.best.id:
-            self.best = record
+    @property
+    def best(self) -> BlockRecord:
+        """The head of the heaviest branch of headers that is not condemned; the first seen of equals."""
+        return self.tree.record(self._best.id)
 
-    def condemn(self, record: BlockRecord, rule: Rule) -> Iterator[int]:
-        """Condemn a block and its descendants for good, in slices; yields how many were marked."""
-        self._mark([replace(record, standing=Standing.CONDEMNED, rule=str(rule))])
-        heirs = [
-            leaf
-            for leaf in self._leaves.values()
-            if leaf.id != record.id and self.tree.is_ancestor(record, leaf)
-        ]
-        for leaf in heirs:
-            self._leaves[leaf.id] = replace(
-                leaf, standing=Standing.CONDEMNED, rule=str(Rule.CONDEMNED_PARENT)
-            )
-        self._find_best()
-        for leaf in heirs:
-            doomed = []
-            for heir in self.tree.path(record, leaf):
-                if heir.standing is not Standing.CONDEMNED:
-                    doomed.append(replace(heir, standing=Standing.CONDEMNED, rule=str(Rule.CONDEMNED_PARENT)))
-                if len(doomed) >= _MARKED_AT_ONCE:
-                    self._mark(doomed)
-                    yield len(doomed)
-                    doomed = []
-            self._mark(doomed)
-            yield len(doomed)
+    def heads(self) -> list[BlockRecord]:
+        """Return where branches end that have at least the tip's work and are not condemned, by arrival."""
+        work = self._store.tip().work
+        return [self._store.record(end) for end in sorted(self._heads) if self._heads[end] >= work]
 
-    def _mark(self, records: list[BlockRecord]) -> None:
-        if records:
-            batch = self._out.batch()
-            batch.records.extend(records)
-            self._out.stage(batch)
-            for record in records:
-                self.replaced(record)
+    def tip_moved(self) -> None:
+        """Let go of the heads that the tip has passed: a branch that comes back brings a new one."""
+        work = self._store.tip().work
+        for end in [end for end, its_work in self._heads.items() if its_work < work]:
+            del self._heads[end]
+
+    def _add_end(self, record: BlockRecord) -> None:
+        self._ends[record.id] = None
+        if record.work >= self._store.tip().work:
+            self._heads[record.id] = record.work
 
     def _find_best(self) -> None:
-        """Look for the heaviest branch anew, among the leaves; called at start and when one was condemned."""
-        self.best = self._store.tip()
-        for leaf in sorted(self._leaves.values(), key=lambda leaf: leaf.id):
-            head = self.tree.last_that(leaf, lambda block: block.standing is not Standing.CONDEMNED)
-            if head.work > self.best.work:
-                self.best = head
+        """Look for the heaviest branch anew: at start, and when one was condemned."""
+        self._best = self._store.tip()
+        for head in self.heads():
+            if head.work > self._best.work:
+                self._best = head
 
-    # ------------------------------------------------------------------------------------------- views
+    # ------------------------------------------------------------------------------------- condemned
 
-    def leaves(self) -> list[BlockRecord]:
-        """Return the blocks without children, in order of arrival."""
-        return [self._store.record(block_id) for block_id in sorted(self._leaves)]
+    def is_condemned(self, record: BlockRecord) -> bool:
+        """True where the block breaks a rule or descends from one that does; for good."""
+        return record.standing is Standing.CONDEMNED or any(
+            self.tree.is_ancestor(doomed.record, record) for doomed in self._doomed
+        )
+
+    @property
+    def has_unmarked(self) -> bool:
+        """True while `mark` has something to do."""
+        return bool(self._doomed)
+
+    def condemn(self, record: BlockRecord, rule: Rule) -> None:
+        """Condemn a block and all that descends from it. It counts at once; `mark` writes it down."""
+        if self.is_condemned(record):
+            return
+        ends = [
+            end
+            for end in self._ends
+            if end >= record.id and self.tree.is_ancestor(record, self._store.record(end))
+        ]
+        for end in ends:
+            del self._ends[end]
+            self._heads.pop(end, None)
+        self._doomed.append(_Doomed(record, rule, ends))
+        self._add_end(self.tree.parent(record))
+        self._find_best()
+
+    def mark(self) -> Iterator[int]:
+        """Write down what is condemned, in slices; yields how many blocks were marked.
+
+        Children go before their parents, so that a node that is stopped meanwhile never finds a good block
+        above a condemned one: it proves the block anew and comes to the same verdict.
+        """
+        while self._doomed:
+            doomed = self._doomed[0]
+            marked: list[BlockRecord] = []
+            for record in self._above(doomed):
+                heir = replace(record, standing=Standing.CONDEMNED, rule=str(Rule.CONDEMNED_PARENT))
+                marked.append(heir)
+                if len(marked) == MARKED_AT_ONCE:
+                    self._write(marked)
+                    yield len(marked)
+                    marked = []
+            root = self._store.record(doomed.record.id)
+            marked.append(replace(root, standing=Standing.CONDEMNED, rule=str(doomed.rule)))
+            self._write(marked)
+            del self._doomed[0]
+            yield len(marked)
+
+    def _above(self, doomed: _Doomed) -> Iterator[BlockRecord]:
+        """Yield the descendants of a block that are not marked yet, later ones first."""
+        # A parent's id is lower than its children's; the heap holds one block of each branch.
+        waiting = [-end for end in doomed.ends]
+        heapify(waiting)
+        last = -1
+        while waiting:
+            block_id = -heappop(waiting)
+            if block_id in (last, doomed.record.id):
+                continue
+            last = block_id
+            record = self._store.record(block_id)
+            heappush(waiting, -record.parent_id)
+            if record.standing is not Standing.CONDEMNED:
+                yield record
+
+    def _write(self, records: list[BlockRecord]) -> None:
+        batch = self._out.batch()
+        batch.records.extend(records)
+        self._out.stage(batch, len(records))

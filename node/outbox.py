@@ -6,6 +6,7 @@ something stored names the batch it waits for, and leaves only when that batch i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping
 
@@ -17,7 +18,11 @@ Claim = Send | Answer | Notice
 
 
 class Outbox:
-    """Effects of the step at hand, and claims that wait for the disk."""
+    """Effects of the step at hand, and claims that wait for the disk.
+
+    What is held is bounded by those who claim: a session's unsent output counts what is held here, requests
+    are few, and connecting waits when `entries_in_flight` grows.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -29,14 +34,17 @@ class Outbox:
         self.durable = NOTHING
         """The last batch known to be on disk."""
         self.entries_in_flight = 0
-        """Entries connected but not yet durable: what connecting is held back by."""
+        """What the batches weigh that are not durable yet, in entries: the chain is held back by it."""
 
     def batch(self) -> Batch:
         """Return an empty batch, to be filled and staged before the next one is asked for."""
         return Batch(self.latest + 1)
 
     def stage(self, batch: Batch, entries: int = 0) -> int:
-        """Make the batch visible to the core and send it on its way to the disk; return its number."""
+        """Make the batch visible to the core and send it on its way to the disk; return its number.
+
+        `entries`: how many are in it, blocks counted as some.
+        """
         if batch.number != self.latest + 1:
             raise AssertionError(f"batch {batch.number} staged after {self.latest}")
         self.latest = batch.number
@@ -48,7 +56,11 @@ class Outbox:
 
     def persisted(self, number: int) -> None:
         """Let go of what waited for this batch and those before it."""
-        self.durable = max(self.durable, number)
+        if number > self.latest:
+            raise AssertionError(f"batch {number} said to be durable, the last one staged is {self.latest}")
+        if number <= self.durable:
+            return
+        self.durable = number
         self._store.settle(number)
         while self._in_flight and self._in_flight[0][0] <= number:
             self.entries_in_flight -= self._in_flight.popleft()[1]
@@ -61,15 +73,16 @@ class Outbox:
 
     def claim(self, effect: Claim, after: int) -> None:
         """Say something once batch `after` is durable. Claims leave in the order of their batches."""
+        if after > self.latest:
+            raise AssertionError(f"a claim of batch {after}, the last one staged is {self.latest}")
         if after <= self.durable:
             self._effects.append(effect)
         elif not self._held or self._held[-1][0] <= after:
             self._held.append((after, effect))
         else:
             # A rare claim about an older batch than the last one: keep the order by batch.
-            later = [held for held in self._held if held[0] > after]
-            earlier = [held for held in self._held if held[0] <= after]
-            self._held = deque([*earlier, (after, effect), *later])
+            place = bisect_right(self._held, after, key=lambda held: held[0])
+            self._held.insert(place, (after, effect))
 
     def notice(
         self,

@@ -359,7 +359,7 @@ class Sync:
         return wanted
 
     def _rivals(self, tip: BlockRecord) -> list[BlockRecord]:
-        heads = [leaf for leaf in self._chain.headers.leaves() if leaf.work == tip.work and leaf.id != tip.id]
+        heads = [leaf for leaf in self._chain.headers.heads() if leaf.work == tip.work and leaf.id != tip.id]
         return [head for head in heads if head.standing is Standing.HEADER][:RIVALS]
 
     def _move_window(self, target: BlockRecord) -> None:

@@ -16,6 +16,10 @@ from node.storage.port import BlockRecord, Store
 
 _FRONTIERS: Final = 64
 """Frontiers kept: one for each branch being extended, with room."""
+_CHUNK: Final = 512
+"""Blocks of a path in memory at once, at most."""
+_FIRST_CHUNK: Final = 8
+"""Of a path that may be left after a few steps."""
 
 
 def skip_height(height: int) -> int:
@@ -71,16 +75,19 @@ class Tree:
 
     def last_that(self, record: BlockRecord, holds: Callable[[BlockRecord], bool]) -> BlockRecord:
         """Return the highest ancestor for which `holds`; it must hold from genesis up to some height only."""
-        if holds(record):
-            return record
-        low, high = 0, record.height  # holds at low, not at high
-        while high - low > 1:
-            middle = (low + high) // 2
-            if holds(self.ancestor(record, middle)):
-                low = middle
+        above, found, step = record, record, 1  # does not hold at `above`
+        # Nearly always it is near: look back in growing steps, then halve what the last one spans.
+        while found.height > 0 and not holds(found):
+            above = found
+            found = self.ancestor(found, max(0, found.height - step))
+            step *= 2
+        while above.height - found.height > 1:
+            middle = self.ancestor(above, (found.height + above.height) // 2)
+            if holds(middle):
+                found = middle
             else:
-                high = middle
-        return self.ancestor(record, low)
+                above = middle
+        return found
 
     def fork_point(self, left: BlockRecord, right: BlockRecord) -> BlockRecord:
         """Return the last common ancestor."""
@@ -91,9 +98,11 @@ class Tree:
         return self.last_that(left, lambda block: self.ancestor(right, block.height).id == block.id)
 
     def path(self, above: BlockRecord, upto: BlockRecord) -> Iterator[BlockRecord]:
-        """Yield the blocks above `above` up to `upto`, ascending, in memory bounded by a chunk."""
-        chunk = 512
-        low = above.height
+        """Yield the blocks above `above`, which `upto` descends from, up to `upto`, ascending.
+
+        In memory bounded by a chunk, and with few reads where it is left after a few steps.
+        """
+        chunk, low = _FIRST_CHUNK, above.height
         while low < upto.height:
             high = min(low + chunk, upto.height)
             walk = self.ancestor(upto, high)
@@ -102,7 +111,7 @@ class Tree:
                 walk = self.parent(walk)
                 blocks.append(walk)
             yield from reversed(blocks)
-            low = high
+            low, chunk = high, min(chunk * 2, _CHUNK)
 
     def locator(self, record: BlockRecord) -> tuple[bytes, ...]:
         """Return hashes from `record` back: about eleven in a row, then in doubling steps, genesis last."""
@@ -124,7 +133,12 @@ class Tree:
         if known is not None:
             self._frontiers.move_to_end(record.id)
             return known
-        frontier = history.from_nodes(record.height + 1, self.node_at(record))
+        before = self._frontiers.get(record.parent_id)
+        if before is not None:
+            # One block after the other is looked at: no need to read the peaks along the tree each time.
+            frontier, _ = before.append(record.hash)
+        else:
+            frontier = history.from_nodes(record.height + 1, self.node_at(record))
         self._keep_frontier(record.id, frontier)
         return frontier
 

@@ -48,7 +48,6 @@ class Node:
                 if isinstance(effect, Persist):
                     self.writer.commit([effect.batch])
                     self.out.persisted(effect.batch.number)
-                    self.chain.wake()
                 elif isinstance(effect, CheckSignatures):
                     self.checks.answered(effect.job, verify_many(effect.items))
             if not (more or effects):

@@ -17,7 +17,7 @@ from node.ledger.params import Parameters
 from node.ledger.state import ABSENT, Account, genesis_accounts
 from node.storage.genesis import genesis_record
 from node.storage.overlay import OverlaidStore
-from node.storage.port import Batch, BlockRecord, Connected, Place
+from node.storage.port import Batch, BlockRecord, Place, Switch
 from node.storage.scratch import SpillingScratch
 
 
@@ -111,10 +111,10 @@ class MemoryWriter:
                 disk.ids[record.hash] = record.id
                 disk.children.add(record.parent_id)
         disk.bodies.update(batch.bodies)
-        for record in batch.disconnected:
-            self._leave(record)
+        if batch.switch is not None:
+            self._follow(batch.switch)
         for connected in batch.connected:
-            self._join(connected)
+            self._join(connected.record)
         changed = dict(batch.scratch.items()) if batch.scratch is not None else {}
         changed.update(batch.accounts)
         for key, account in changed.items():
@@ -124,31 +124,35 @@ class MemoryWriter:
                 disk.accounts[key] = account
         disk.values.update(batch.values)
 
-    def _join(self, connected: Connected) -> None:
-        self._disk.main.append(connected.record.id)
-        for txid, place, keys in self._touched(connected):
+    def _follow(self, switch: Switch) -> None:
+        while self._disk.main[-1] != switch.fork.id:
+            self._leave(self._disk.tip())
+        branch = [switch.new]
+        while branch[-1].parent_id != switch.fork.id:
+            branch.append(self._disk.record(branch[-1].parent_id))
+        for record in reversed(branch):
+            self._join(record)
+
+    def _join(self, record: BlockRecord) -> None:
+        self._disk.main.append(record.id)
+        for txid, place, keys in self._touched(record):
             self._disk.txids.setdefault(txid, []).append(place)
             for key in keys:
                 insort(self._disk.history.setdefault(key, []), place)
 
     def _leave(self, record: BlockRecord) -> None:
         self._disk.main.pop()
-        for txid, place, keys in self._touched(Connected(record)):
+        for txid, place, keys in self._touched(record):
             self._disk.txids[txid].remove(place)
             for key in keys:
                 self._disk.history[key].remove(place)
 
-    def _touched(self, connected: Connected) -> list[tuple[bytes, Place, list[bytes]]]:
+    def _touched(self, record: BlockRecord) -> list[tuple[bytes, Place, list[bytes]]]:
         """Return each leaf's txid, its place and the keys that it touches."""
-        block = decode_block(self._disk.bodies[connected.record.id])
-        coinbase = connected.coinbase or decode_coinbase(block.first_leaf)
-        entries = connected.entries
-        if entries is None:
-            entries = [decode_entry(raw) for raw in block.entries]
-        height = connected.record.height
-        leaf = connected.coinbase_leaf or leaf_hash(block.first_leaf)
-        touched = [(leaf, Place(height, 0), [coinbase.miner])]
-        for position, entry in enumerate(entries, 1):
+        block = decode_block(self._disk.bodies[record.id])
+        miner = decode_coinbase(block.first_leaf).miner
+        touched = [(leaf_hash(block.first_leaf), Place(record.height, 0), [miner])]
+        for position, entry in enumerate(map(decode_entry, block.entries), 1):
             keys = [entry.sender, entry.recipient] if entry.sender != entry.recipient else [entry.sender]
-            touched.append((entry.txid, Place(height, position), keys))
+            touched.append((entry.txid, Place(record.height, position), keys))
         return touched

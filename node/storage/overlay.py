@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 from node.ledger.state import Account
 from node.storage.cache import Cache
 from node.storage.port import Batch, BlockRecord, Place, Scratch
+from node.tree import Tree
 
 HOT_ACCOUNTS: Final = 50_000
 """Accounts at hand, at least; some 15 MB."""
@@ -50,9 +51,10 @@ class _Layer:
     ids: dict[bytes, int]
     """Block hash to id."""
     bodies: dict[int, bytes]
-    main: dict[int, int | None]
-    """Height to id; None where the block there left and none came."""
+    first: int
+    """The lowest height of the main chain that changes; above the tip where none does."""
     tip: BlockRecord
+    """After this batch."""
 
     def account(self, key: bytes) -> Account | None:
         """Return what this batch makes of an account."""
@@ -76,6 +78,7 @@ class OverlaidStore:
         self._tip = self._durable_tip = below.tip()
         self._next_id = below.next_id()
         self._last_staged = 0
+        self._tree = Tree(self)
 
     def tip(self) -> BlockRecord:
         """Return the last block of the main chain."""
@@ -112,24 +115,24 @@ class OverlaidStore:
 
     def main_at(self, height: int) -> BlockRecord | None:
         """Return the main chain's block at this height, None above the tip."""
-        for layer in reversed(self._layers):
-            if height in layer.main:
-                block_id = layer.main[height]
-                break
-        else:
-            block_id = self._below.main_id(height)
+        if height > self._tip.height:
+            return None
+        if height >= self._first_in_flight():
+            return self._tree.ancestor(self._tip, height)
+        block_id = self._below.main_id(height)
         return None if block_id is None else self.record(block_id)
 
     def main_headers(self, first: int, count: int) -> list[bytes]:
         """Return the raw headers of the main chain from height `first` on, at most `count`, ascending."""
-        headers = dict(enumerate(self._below.main_headers(first, count), first))
-        for layer in self._layers:
-            for height, block_id in layer.main.items():
-                if block_id is None:
-                    headers.pop(height, None)
-                elif first <= height < first + count:
-                    headers[height] = self.record(block_id).header.raw
-        return [headers[height] for height in sorted(headers)]
+        low = max(first, self._first_in_flight())
+        last = min(first + count - 1, self._tip.height)
+        if low > last:
+            return self._below.main_headers(first, last - first + 1) if first <= last else []
+        headers = self._below.main_headers(first, low - first) if first < low else []
+        branch = [self._tree.ancestor(self._tip, last)]
+        while branch[-1].height > low:
+            branch.append(self._tree.parent(branch[-1]))
+        return headers + [record.header.raw for record in reversed(branch)]
 
     def body(self, block_id: int) -> bytes | None:
         """Return the raw bytes as stored, None where there are none. The caller hashes them again."""
@@ -178,12 +181,12 @@ class OverlaidStore:
         self._ids.update(ids)
         if records:
             self._next_id = max(self._next_id, max(records) + 1)
-        self._tip = self._tip_after(batch)
+        first, self._tip = self._main_after(batch)
         if batch.scratch is not None:
             # Its accounts may be too many to look at one by one; they are read from it until it is settled.
             self._accounts.clear()
         self._accounts.update(batch.accounts)
-        self._layers.append(_Layer(batch, records, ids, dict(batch.bodies), _main_of(batch), self._tip))
+        self._layers.append(_Layer(batch, records, ids, dict(batch.bodies), first, self._tip))
 
     def settle(self, number: int) -> None:
         """Drop the overlay of a batch that is durable (and of all before it); close its scratch."""
@@ -193,14 +196,22 @@ class OverlaidStore:
             if layer.batch.scratch is not None:
                 layer.batch.scratch.close()
 
-    def _tip_after(self, batch: Batch) -> BlockRecord:
-        """Return the tip once the batch is staged, with its latest standing."""
+    def _main_after(self, batch: Batch) -> tuple[int, BlockRecord]:
+        """Return the lowest height that the batch changes, and the tip after it, with its latest standing."""
         tip_id = self._tip.id
-        if batch.disconnected:
-            tip_id = batch.disconnected[-1].parent_id
+        changed = []
+        if batch.switch is not None:
+            tip_id = batch.switch.new.id
+            changed.append(batch.switch.fork.height + 1)
         if batch.connected:
             tip_id = batch.connected[-1].record.id
-        return self.record(tip_id)
+            changed.append(batch.connected[0].record.height)
+        tip = self.record(tip_id)
+        return min(changed, default=tip.height + 1), tip
+
+    def _first_in_flight(self) -> int:
+        """Return the lowest height that a batch in flight changes; above the tip if none."""
+        return min((layer.first for layer in self._layers), default=self._tip.height + 1)
 
     def _in_flight(self, look_up: Callable[[_Layer], T | None]) -> T | None:
         """Return the newest answer of the batches in flight."""
@@ -209,9 +220,3 @@ class OverlaidStore:
             if found is not None:
                 return found
         return None
-
-
-def _main_of(batch: Batch) -> dict[int, int | None]:
-    changed: dict[int, int | None] = {record.height: None for record in batch.disconnected}
-    changed.update((connected.record.height, connected.record.id) for connected in batch.connected)
-    return changed

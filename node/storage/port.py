@@ -45,7 +45,7 @@ class BlockRecord:
     parent_id: int
     """-1 for genesis."""
     skip_id: int
-    """An ancestor further back, for walks in O(log height); see chain.skip_height. -1 for genesis."""
+    """An ancestor further back, for walks in O(log height); see tree.skip_height. -1 for genesis."""
     first_seen_ms: int
     """When this node first saw the header; Unix milliseconds."""
     history_nodes: bytes
@@ -75,13 +75,26 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A block that joins the main chain. Its parts are handed over where they are at hand, else re-read."""
+    """A block that joins the main chain above the tip, with its parts, so that none is read again."""
 
     record: BlockRecord
-    coinbase: Coinbase | None = None
-    coinbase_leaf: bytes = b""
+    coinbase: Coinbase
+    coinbase_leaf: bytes
     """Leaf hash of the coinbase: how history and `tx` name a reward."""
-    entries: Sequence[Entry] | None = None
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The main chain leaves its branch above `fork` and follows the one that ends in `new`.
+
+    The blocks between are not named, for they may be many: whoever commits this finds them in the tree, and
+    reads their bodies, which are all stored.
+    """
+
+    fork: BlockRecord
+    new: BlockRecord
+    """Above `fork`."""
 
 
 @dataclass(slots=True)
@@ -93,8 +106,8 @@ class Batch:
     """New blocks of the tree, and new standings of known ones; later ones win."""
     bodies: list[tuple[int, bytes]] = field(default_factory=list)
     """(block id, raw block bytes)."""
-    disconnected: list[BlockRecord] = field(default_factory=list)
-    """Blocks leaving the main chain, tip first."""
+    switch: Switch | None = None
+    """From one branch to another."""
     connected: list[Connected] = field(default_factory=list)
     """Blocks joining the main chain after that, ascending."""
     accounts: dict[bytes, Account] = field(default_factory=dict)
@@ -115,7 +128,7 @@ class Batch:
         return bool(
             self.records
             or self.bodies
-            or self.disconnected
+            or self.switch is not None
             or self.connected
             or self.accounts
             or self.scratch is not None

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from node.audit_findings import Finding, FirstBad
-from node.chain import OURSELVES, BlockCondemned, Chain
+from node.bodies import OURSELVES
+from node.chain import BlockCondemned, Chain
 from node.checks import SignatureChecks
 from node.events import CheckSignatures, Persist
 from node.ledger.block import Header, decode_block, network_id
@@ -199,12 +200,13 @@ class _Feeding:
             for effect, valid in zip(asked, answers, strict=True):
                 self._checks.answered(effect.job, valid)
                 more = True
+            if self._out.entries_in_flight >= _ENTRIES_AT_ONCE or len(self._batches) >= _BATCHES_AT_ONCE:
+                self._commit()
+                more = True  # the chain may have waited for it
         for outcome in self._chain.outcomes:
             if isinstance(outcome, BlockCondemned):
                 self._lose(outcome.record.header, outcome.broken)
         self._chain.outcomes.clear()
-        if self._out.entries_in_flight >= _ENTRIES_AT_ONCE or len(self._batches) >= _BATCHES_AT_ONCE:
-            self._commit()
 
     def _commit(self) -> None:
         if self._batches:

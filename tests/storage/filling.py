@@ -46,8 +46,9 @@ def connect(
         )
         batch.records.append(record)
         batch.bodies.append((record.id, block.raw))
-        batch.connected.append(Connected(record, block.coinbase, block.coinbase_leaf, block.entries))
         assert block.parent is not None
+        assert block.coinbase is not None
+        batch.connected.append(Connected(record, block.coinbase, block.coinbase_leaf, block.entries))
         before, after = chain.accounts_at(block.parent), chain.accounts_at(block)
         for owner in sorted(before.keys() | after.keys()):
             batch.accounts[owner] = Account(*after[owner]) if owner in after else ABSENT

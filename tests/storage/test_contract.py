@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from node.ledger.merkle import leaf_hash
 from node.ledger.state import Account
 from node.storage import overlay
-from node.storage.port import Batch, BlockRecord, Connected, Place, Standing
+from node.storage.port import Batch, BlockRecord, Connected, Place, Standing, Switch
 from node.storage.scratch import SpillingScratch
 from tests.building import Built, ChainBuilder, key, record_of, with_allocations
 from tests.storage.opening import IMPLEMENTATIONS, InMemory, InSqlite, Opened, Opening
@@ -56,7 +56,11 @@ class State:
         for record in batch.records:
             self.records[record.id : record.id + 1] = [record]
         self.bodies.update(batch.bodies)
-        del self.main[len(self.main) - len(batch.disconnected) :]
+        if batch.switch is not None:
+            branch = [batch.switch.new.id]
+            while branch[-1] not in self.main:
+                branch.append(self.records[branch[-1]].parent_id)
+            self.main = self.main[: self.main.index(branch[-1]) + 1] + branch[-2::-1]
         self.main += [connected.record.id for connected in batch.connected]
         if batch.scratch is not None:
             self.accounts.update(batch.scratch.items())
@@ -120,17 +124,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     pays = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=3)
 
-    @rule(pays=pays, changed=accounts, hand_over=st.booleans())
-    def the_tip_gets_a_child(
-        self, pays: list[tuple[int, int]], changed: dict[bytes, Account], hand_over: bool
-    ) -> None:
+    @rule(pays=pays, changed=accounts)
+    def the_tip_gets_a_child(self, pays: list[tuple[int, int]], changed: dict[bytes, Account]) -> None:
         batch = self.batch()
         record = self.new_block(batch, self.opened.store.tip().id, Standing.PROVEN, pays)
         block = self.blocks[record.id]
-        if hand_over:
-            batch.connected.append(Connected(record, block.coinbase, block.coinbase_leaf, block.entries))
-        else:
-            batch.connected.append(Connected(record))
+        assert block.coinbase is not None
+        batch.connected.append(Connected(record, block.coinbase, block.coinbase_leaf, block.entries))
         batch.accounts.update(changed)
         self.stage(batch)
 
@@ -146,6 +146,7 @@ class StoreMachine(RuleBasedStateMachine):
             parent = self.new_block(batch, parent, standing, pays).id
         self.stage(batch)
 
+    @precondition(lambda self: self.staged.bodies.keys() - self.staged.main)
     @rule(data=st.data(), changed=accounts, on_the_side=accounts, spill=st.booleans())
     def another_branch_becomes_main(
         self,
@@ -154,15 +155,11 @@ class StoreMachine(RuleBasedStateMachine):
         on_the_side: dict[bytes, Account],
         spill: bool,
     ) -> None:
-        target = data.draw(st.sampled_from(sorted(self.staged.bodies)))
-        branch = []
-        while target not in self.staged.main:
-            branch.append(self.staged.records[target])
-            target = branch[-1].parent_id
-        leaving = self.staged.main[self.staged.main.index(target) + 1 :]
+        new = fork = data.draw(st.sampled_from(sorted(self.staged.bodies.keys() - self.staged.main)))
+        while fork not in self.staged.main:
+            fork = self.staged.records[fork].parent_id
         batch = self.batch()
-        batch.disconnected = [self.staged.records[block_id] for block_id in reversed(leaving)]
-        batch.connected = [Connected(record) for record in reversed(branch)]
+        batch.switch = Switch(self.staged.records[fork], self.staged.records[new])
         store = self.opened.store
         scratch = SpillingScratch(store.account, bound=2) if spill else store.scratch()
         for owner, account in on_the_side.items():

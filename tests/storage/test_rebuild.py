@@ -14,7 +14,7 @@ from node.ledger.state import Account
 from node.storage import rebuild as module
 from node.storage.faults import DiskFull, ForeignNetwork, InUse, NotABook
 from node.storage.files import FolderLock
-from node.storage.port import Batch, Connected, Standing
+from node.storage.port import Batch, Standing, Switch
 from node.storage.reading import open_read_only
 from node.storage.rebuild import Rebuilt, rebuild
 from node.storage.sqlite import BOOK_NAME, SqliteBook, open_book
@@ -179,9 +179,8 @@ def test_a_heavier_branch_against_the_rules_is_left(tmp_path: Path) -> None:
         record = record_of(block, block_id, parent_id=parent_id, skip_id=0)
         batch.records.append(record)
         batch.bodies.append((block_id, block.raw))
-        batch.connected.append(Connected(record))
         parent_id = block_id
-    batch.disconnected = [book.store.record(block_id) for block_id in (3, 2, 1)]
+    batch.switch = Switch(book.store.record(0), batch.records[-1])
     batch.accounts = {BOB.public: Account(1_000_000_00, 0)}
     book.store.stage(batch)
     book.writer.commit([batch])

@@ -22,7 +22,7 @@ from node.storage.faults import (
     NewerBook,
     NotABook,
 )
-from node.storage.port import Batch, Connected, Place, StorageFault
+from node.storage.port import Batch, Connected, Place, StorageFault, Switch
 from node.storage.reading import open_read_only
 from node.storage.schema import CURRENT
 from node.storage.sqlite import BOOK_NAME, open_book
@@ -247,8 +247,10 @@ def test_a_group_of_batches_is_written_whole_or_not_at_all(tmp_path: Path) -> No
     record = record_of(built[0], 1)
     good.records.append(record)
     good.bodies.append((1, built[0].raw))
-    good.connected.append(Connected(record))
-    bad.connected.append(Connected(record))
+    assert built[0].coinbase is not None
+    joins = Connected(record, built[0].coinbase, built[0].coinbase_leaf, built[0].entries)
+    good.connected.append(joins)
+    bad.connected.append(joins)
     with pytest.raises(StorageFault):
         book.writer.commit([good, bad])
     assert book.reader.next_id() == 1
@@ -262,7 +264,8 @@ def test_a_stored_body_that_is_no_block_any_more_is_named(tmp_path: Path) -> Non
     path = filled_book(tmp_path, chain, built)
     book = open_book(path, PARAMETERS)
     book.writer.connection.execute("UPDATE bodies SET raw = x'00' WHERE id = 2")
-    batch = Batch(1, disconnected=[book.store.tip()])
+    other = record_of(chain.block(built[0], note="another"), 3, parent_id=1)
+    batch = Batch(1, records=[other], switch=Switch(book.store.record(1), other))
     with pytest.raises(Damaged, match="rebuild"):
         book.writer.commit([batch])
     book.writer.connection.execute("DELETE FROM bodies WHERE id = 2")

@@ -1,0 +1,165 @@
+"""Bodies in memory: blocks on their way from the wire, or back from the store, to where they are connected.
+
+Pure. Bounded by `MAX_HELD_BYTES`: above it, what waits for a parent is forgotten and fetched again, and what
+is right in context is put aside to the store until its turn comes (see `chain`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Final
+
+from node.ledger import rules
+from node.ledger.block import decode_block
+from node.ledger.entry import Entry
+from node.ledger.errors import Rule, RuleBroken
+from node.ledger.params import Parameters
+from node.ledger.rules import SaneBlock
+from node.storage.port import BlockRecord, Standing, StorageFault, Store
+from node.tree import Tree
+
+MAX_HELD_BYTES: Final = 64 << 20
+"""Bodies in memory; what is decoded of them takes some five times as much."""
+AVAILABLE: Final = (Standing.STORED, Standing.PROVEN)
+"""Standings of a block whose body is stored, with those of all before it."""
+OURSELVES: Final = -1
+"""Origin of a block that this node made or stored itself."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A block whose body is at hand."""
+
+    record: BlockRecord
+    """As it was when the body came; its standing may have changed since."""
+    sane: SaneBlock
+    origin: int
+    """The connection it came from, or OURSELVES."""
+    stored: bool = False
+    """True where the store has the body already."""
+    verified: bool = False
+    """True where its signatures need no check: it was proven before, or we made it of checked entries."""
+    entries: list[Entry] = field(default_factory=list)
+    """Decoded, as soon as it is prepared."""
+    prepared: bool = False
+    """True once it is right in context and its signatures are asked for; so are all before it, or stored."""
+    answered: bool = False
+    bad: list[int] = field(default_factory=list)
+    """Positions of entries whose signature does not verify, ascending."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the block."""
+        return len(self.sane.block.raw)
+
+
+class Bodies:
+    """The bodies at hand, and those that can be read again."""
+
+    def __init__(self, parameters: Parameters, store: Store, tree: Tree) -> None:
+        self._parameters = parameters
+        self._store = store
+        self._tree = tree
+        self._held: dict[int, Held] = {}
+        self._orphans: dict[int, list[Held]] = {}
+        """Those of them that wait for a parent's body, by its id."""
+        self._read: dict[int, None] = {}
+        """Ids of those of them that are stored, and only kept while some branch wants them."""
+        self._by_work: list[tuple[int, int]] = []
+        """Heap of (work, id) of those that are prepared, and of some that have gone."""
+        self.bytes = 0
+        """What they take, as bytes of blocks."""
+
+    def get(self, block_id: int) -> Held | None:
+        """Return the body of a block, None where it is not in memory."""
+        return self._held.get(block_id)
+
+    def take(self, held: Held) -> None:
+        """Hold a body."""
+        self._held[held.record.id] = held
+        self.bytes += held.size
+
+    def release(self, block_id: int) -> None:
+        """Let go of a body."""
+        held = self._held.pop(block_id, None)
+        if held is not None:
+            self.bytes -= held.size
+            self._read.pop(block_id, None)
+
+    def prepared(self, held: Held) -> None:
+        """Note that a body that is held is right in context, and that its signatures are being checked."""
+        held.prepared = True
+        heappush(self._by_work, (held.record.work, held.record.id))
+
+    def overtaken(self, work: int) -> Iterator[Held]:
+        """Yield prepared bodies with no more than this work, once each; parents before their children."""
+        while self._by_work and self._by_work[0][0] <= work:
+            held = self._held.get(heappop(self._by_work)[1])
+            if held is not None and held.prepared:
+                yield held
+
+    def drop_heirs(self, record: BlockRecord) -> None:
+        """Let go of a block and all that descends from it."""
+        heirs = [
+            held
+            for held in self._held.values()
+            if held.record.height >= record.height and self._tree.is_ancestor(record, held.record)
+        ]
+        for held in heirs:
+            self.release(held.record.id)
+            if held.record.id != record.id:
+                self._orphans.pop(held.record.parent_id, None)
+
+    # ------------------------------------------------------------------------------------------ orphans
+
+    def wait(self, held: Held) -> None:
+        """Let a body that is held wait for its parent's; forget all that wait where memory is full."""
+        self._orphans.setdefault(held.record.parent_id, []).append(held)
+        if self.bytes > MAX_HELD_BYTES:
+            for waiting in self._orphans.values():
+                for orphan in waiting:
+                    self.release(orphan.record.id)
+            self._orphans.clear()
+
+    def adopt(self, parent_id: int) -> list[Held]:
+        """Return what waited for this block, in order of arrival; it waits no more."""
+        return self._orphans.pop(parent_id, [])
+
+    # ---------------------------------------------------------------------------------------- the store
+
+    def load(self, record: BlockRecord) -> SaneBlock:
+        """Return a stored block, hashed again to its header.
+
+        Raises StorageFault where there is none or the bytes are not the header's.
+        """
+        raw = self._store.body(record.id)
+        if raw is None:
+            raise StorageFault(f"block {record.height} ({record.hash.hex()[:16]}) is missing from the book")
+        try:
+            block = decode_block(raw)
+            if block.header.hash != record.hash:
+                raise RuleBroken(Rule.BODY_ROOT, "the stored bytes are another block's")
+            return rules.sane_block(block, self._parameters)
+        except RuleBroken as broken:
+            raise StorageFault(
+                f"the stored block {record.height} ({record.hash.hex()[:16]}) was changed here: {broken}"
+            ) from broken
+
+    def read(self, record: BlockRecord) -> Held:
+        """Hold the body of a stored block. Raises StorageFault."""
+        verified = record.standing is Standing.PROVEN
+        held = Held(record, self.load(record), OURSELVES, stored=True, verified=verified)
+        self.take(held)
+        self._read[record.id] = None
+        return held
+
+    def keep_while_wanted(self, held: Held) -> None:
+        """Treat a body that has been stored like one that was read."""
+        self._read[held.record.id] = None
+
+    def forget_read(self) -> None:
+        """Let go of the bodies that can be read again."""
+        for block_id in list(self._read):
+            self.release(block_id)
