@@ -6,7 +6,7 @@ source, and only dialled when they are IP addresses of a kind that this node may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final, NamedTuple, Protocol
@@ -212,19 +212,24 @@ class AddressBook:
 
         Each counts as dialled until `failed` or `ended` is told of it. A banned host is passed over.
         """
-        due = [one for one in self._configured.values() if self._is_due(one, mono_ms)]
+        due = self._due(self._configured, mono_ms, is_banned)
         missing = self._missing() - len(due)
         if missing > 0:
-            due += self._draw([one for one in self._heard.values() if self._is_due(one, mono_ms)], missing)
-        dials = []
+            due += self._draw(self._due(self._heard, mono_ms, is_banned), missing)
         for known in due:
-            self._changed = True
+            known.dialled = self._changed = True
+        return [known.endpoint for known in due]
+
+    def _due(
+        self, addresses: Mapping[Endpoint, Known], mono_ms: int, is_banned: Callable[[str], bool]
+    ) -> list[Known]:
+        """Return those to try now; a banned host is looked at again later."""
+        due = [one for one in addresses.values() if one.next_try_ms <= mono_ms and self._is_free(one)]
+        for known in due:
             if is_banned(known.endpoint.host):
                 known.next_try_ms = mono_ms + _LAST_MS
-                continue
-            known.dialled = True
-            dials.append(known.endpoint)
-        return dials
+                self._changed = True
+        return [known for known in due if known.next_try_ms <= mono_ms]
 
     def next_deadline(self) -> int | None:
         """Return when `next_dials` will have something, in monotonic milliseconds; None for never."""
@@ -270,9 +275,6 @@ class AddressBook:
 
     def _is_free(self, known: Known) -> bool:
         return not known.dialled and not known.called and known.endpoint not in self._own
-
-    def _is_due(self, known: Known, mono_ms: int) -> bool:
-        return known.next_try_ms <= mono_ms and self._is_free(known)
 
     # ------------------------------------------------------------------------------------------- exchange
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.peers import clock_is_off, keep_new, median_offset
 
@@ -51,3 +53,14 @@ def test_of_two_connections_that_cross_both_ends_keep_the_one_that_the_smaller_i
 def test_a_second_connection_from_the_same_side_does_not_stay(by_us: bool) -> None:
     ours, theirs = b"\x01" * 32, b"\x02" * 32
     assert not keep_new(ours, theirs, new_dialled_by_us=by_us, old_dialled_by_us=by_us)
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32), st.booleans(), st.booleans())
+def test_both_ends_keep_the_same_connection(
+    ours: bytes, theirs: bytes, new_ours: bool, old_ours: bool
+) -> None:
+    if ours == theirs:
+        return
+    here = keep_new(ours, theirs, new_dialled_by_us=new_ours, old_dialled_by_us=old_ours)
+    there = keep_new(theirs, ours, new_dialled_by_us=not new_ours, old_dialled_by_us=not old_ours)
+    assert here == there
