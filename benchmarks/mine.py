@@ -48,24 +48,30 @@ def bare(seconds: float) -> float:
     return hashes / spent
 
 
+def measure(seconds: float = 2.0, runs: int = 5) -> list[Result]:
+    """Return hashes per second of both, by turns."""
+    pairs = [(asyncio.run(mined(seconds)), bare(seconds)) for _ in range(runs)]
+    return [
+        Result(
+            benchmark="mine",
+            unit="H/s",
+            figure=Series("one worker", tuple(round(figure) for figure, _ in pairs)),
+            limit=Series("bare hashlib loop, one core", tuple(round(limit) for _, limit in pairs)),
+            details={"kernel": kernel_name(), "threads": 1, "seconds": seconds},
+        )
+    ]
+
+
 def main() -> None:
-    """Measure both by turns and print the result."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mine", description="Measure the hash rate.")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each run (default 2)")
     parser.add_argument("--runs", type=int, default=5, help="of each kind, by turns (default 5)")
     options = parser.parse_args()
     if options.runs < 1 or not 0 < options.seconds < 3600:
         parser.error("--runs is 1 or more, --seconds more than 0 and less than 3600")
-    pairs = [(asyncio.run(mined(options.seconds)), bare(options.seconds)) for _ in range(options.runs)]
-    emit(
-        Result(
-            benchmark="mine",
-            unit="H/s",
-            figure=Series("one worker", tuple(round(figure) for figure, _ in pairs)),
-            limit=Series("bare hashlib loop, one core", tuple(round(limit) for _, limit in pairs)),
-            details={"kernel": kernel_name(), "threads": 1, "seconds": options.seconds},
-        )
-    )
+    for result in measure(options.seconds, options.runs):
+        emit(result)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,10 @@ class Result:
     """A benchmark's figure beside its limit."""
 
     benchmark: str
-    """Name of the module, which is also the command: `python -m benchmarks.NAME`."""
+    """Name of the module, which is also the command: `python -m benchmarks.NAME`.
+
+    Where one command has several figures, a space and the figure's own name follow.
+    """
     unit: str
     """Of figure and limit alike, for example `H/s` or `s`."""
     figure: Series

@@ -1,15 +1,24 @@
-"""How benchmarks report, and that the one over mining runs; what the figures are is nobody's test."""
+"""How benchmarks report, and that each of them runs; what the figures are is nobody's test."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks import books
+from benchmarks.__main__ import table
 from benchmarks.report import Result, Series, emit, machine, number
+from node.ledger.block import decode_block
+from node.ledger.entry import decode_entry
+from node.storage.sqlite import BOOK_NAME, open_book
+from tests.building import ChainBuilder
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = Result(
@@ -67,23 +76,140 @@ def test_the_machine_is_described() -> None:
     assert all(described[key] for key in ("cpu", "system", "python"))
 
 
-def run_mine(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = (sys.executable, "-m", "benchmarks.mine", *arguments)
+def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, "-m", module, *arguments)
     return subprocess.run(command, capture_output=True, check=False, text=True, cwd=ROOT)
 
 
-def test_the_mining_benchmark_tells_a_rate_beside_its_limit() -> None:
-    ran = run_mine("--seconds", "0.4", "--runs", "1")
+def told_by(module: str, *arguments: str) -> list[dict[str, Any]]:
+    """Run a benchmark and return its lines of JSON, each behind the readable line of the same result."""
+    ran = run(module, *arguments)
     assert (ran.returncode, ran.stderr) == (0, "")
-    told = json.loads(ran.stdout.splitlines()[1])
+    lines = ran.stdout.splitlines()
+    told = [json.loads(line) for line in lines[1::2]]
+    assert [line.partition(":")[0] for line in lines[::2]] == [one["benchmark"] for one in told]
+    for one in told:
+        assert one["value"] > 0
+        assert one["limit"] > 0
+        assert len(one["runs"]) == len(one["limit_runs"]) == 1
+    return told
+
+
+def test_the_mining_benchmark_tells_a_rate_beside_its_limit() -> None:
+    (told,) = told_by("benchmarks.mine", "--seconds", "0.4", "--runs", "1")
     assert told["benchmark"] == "mine"
-    assert told["value"] > 0
-    assert told["limit"] > 0
-    assert len(told["runs"]) == len(told["limit_runs"]) == 1
 
 
-@pytest.mark.parametrize("arguments", [("--runs", "0"), ("--seconds", "nan"), ("--seconds", "-1")])
-def test_a_benchmark_that_would_measure_nothing_is_refused(arguments: tuple[str, str]) -> None:
-    ran = run_mine(*arguments)
+@pytest.mark.acceptance
+def test_the_sync_benchmark_tells_a_rate_beside_its_limit(kept: Path) -> None:
+    (told,) = told_by(
+        "benchmarks.sync", "--entries", "500", "--accounts", "410", "--per-block", "100", "--runs", "1"
+    )
+    assert told["details"]["blocks"] == 5
+    assert kept.is_dir()
+
+
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("kept")
+def test_the_restart_benchmark_tells_seconds_beside_their_limit() -> None:
+    told = told_by("benchmarks.restart", "--entries", "500", "--accounts", "410", "--runs", "1")
+    assert [one["benchmark"] for one in told] == ["restart ready", "restart stop"]
+
+
+@pytest.mark.acceptance
+def test_the_submit_benchmark_tells_a_rate_for_each_way() -> None:
+    told = told_by("benchmarks.submit", "--entries", "300", "--runs", "1")
+    assert [one["benchmark"] for one in told] == ["submit lock-step", "submit pipelined", "submit batches"]
+
+
+@pytest.mark.acceptance
+def test_the_relay_benchmark_tells_a_hop_and_the_line() -> None:
+    told = told_by("benchmarks.relay", "--entries", "50", "--nodes", "3", "--runs", "1")
+    assert [one["benchmark"] for one in told] == ["relay hop", "relay line"]
+
+
+@pytest.mark.acceptance
+def test_the_reorganisation_benchmark_tells_entries_unseen_and_seen() -> None:
+    told = told_by("benchmarks.reorg", "--blocks", "2", "--per-block", "20", "--runs", "1")
+    assert [one["benchmark"] for one in told] == ["reorg unseen", "reorg seen"]
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep books where the test's own files are, and say where that is."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path / f"indelible-benchmarks-{os.getuid()}"
+
+
+def test_the_same_question_gives_the_same_book_again(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)  # or it keeps to the folder that it found first
+    made = books.book_of(450, 410, 100)
+    assert len(list(kept.iterdir())) == 1
+    assert books.book_of(450, 410, 100) == made
+    assert made.height == 5
+    found = [decode_block(raw) for raw in made.blocks]
+    assert [len(block.entries) for block in found] == [100, 100, 100, 100, 50]
+    names = {name for block in found for raw in block.entries for name in decode_entry(raw)[1:3]}
+    assert len(names) <= 410
+
+
+def test_a_book_is_laid_as_a_node_would_have_written_it(tmp_path: Path) -> None:
+    parameters = books.network()
+    builder = ChainBuilder(parameters)
+    blocks = books.in_blocks(builder, books.rounds(builder, 30), 10)
+    books.lay(parameters, blocks, tmp_path / "node")
+    book = open_book(tmp_path / "node" / BOOK_NAME, parameters)
+    try:
+        assert book.store.tip().height == 3
+        assert [book.store.body(block_id) for block_id in (1, 2, 3)] == blocks
+    finally:
+        book.close()
+
+
+def test_entries_that_no_chain_would_take_are_no_fixture(tmp_path: Path) -> None:
+    parameters = books.network()
+    builder = ChainBuilder(parameters)
+    (first, _) = books.rounds(builder, 2)
+    blocks = books.in_blocks(builder, [first, first], 1)
+    with pytest.raises(RuntimeError, match="the fixture breaks a rule"):
+        books.lay(parameters, blocks, tmp_path / "node")
+
+
+def test_another_miner_makes_other_blocks_of_the_same_entries() -> None:
+    entries = books.rounds(ChainBuilder(books.network()), 4)
+    one, other = (books.in_blocks(ChainBuilder(books.network()), entries, 2, miner) for miner in ("a", "b"))
+    assert len(one) == len(other) == 2
+    assert [decode_block(raw).entries for raw in one] == [decode_block(raw).entries for raw in other]
+    assert not set(one) & set(other)
+
+
+def test_the_table_has_a_row_for_each_figure() -> None:
+    assert table([RESULT]).splitlines() == [
+        "| figure | measured | limit | ratio | the limit is        |",
+        "| ------ | -------- | ----- | ----- | ------------------- |",
+        "| relay  | 30 ms    | 10 ms | 3.00  | bytes over loopback |",
+    ]
+
+
+@pytest.mark.parametrize(
+    "module, arguments, said",
+    [
+        ("benchmarks.mine", ("--runs", "0"), "--runs is 1 or more"),
+        ("benchmarks.mine", ("--seconds", "nan"), "--runs is 1 or more"),
+        ("benchmarks.mine", ("--seconds", "-1"), "--runs is 1 or more"),
+        ("benchmarks.sync", ("--entries", "0"), "--entries, --per-block and --runs are 1 or more"),
+        ("benchmarks.sync", ("--accounts", "399"), "--accounts 400 or more"),
+        ("benchmarks.restart", ("--runs", "-1"), "--entries and --runs are 1 or more"),
+        ("benchmarks.submit", ("--entries", "0"), "--entries and --runs are 1 or more"),
+        ("benchmarks.relay", ("--nodes", "1"), "--nodes 2 or more"),
+        ("benchmarks.reorg", ("--blocks", "0"), "--blocks, --per-block and --runs are 1 or more"),
+        ("benchmarks", ("walk",), "there is no benchmark walk"),
+        ("benchmarks", ("--runs", "0"), "--runs is 1 or more"),
+    ],
+)
+def test_a_benchmark_that_would_measure_nothing_is_refused(
+    module: str, arguments: tuple[str, ...], said: str
+) -> None:
+    ran = run(module, *arguments)
     assert ran.returncode == 2
-    assert "--runs is 1 or more" in ran.stderr
+    assert said in ran.stderr

@@ -1,0 +1,65 @@
+"""How long a node with a book takes until its socket answers, and to stop: `python -m benchmarks.restart`.
+
+The book has 100,000 entries unless told otherwise. Beside it stands what any Python takes to import what a
+node needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import books, limits
+from benchmarks.nodes import lab
+from benchmarks.report import Result, Series, emit
+
+
+def measure(entries: int = books.ENTRIES, accounts: int = books.ACCOUNTS, runs: int = 5) -> list[Result]:
+    """Return seconds to ready and seconds to stop, beside those of the imports."""
+    book = books.book_of(entries, accounts)
+    ready: list[float] = []
+    stopped: list[float] = []
+    imports: list[float] = []
+    with lab(book.parameters) as nodes:
+        folder = nodes.folder(book.blocks)
+        nodes.start(folder).stop()  # the first start makes the wallet
+        for _ in range(runs):
+            imports.append(limits.import_s())
+            node = nodes.start(folder)
+            ready.append(node.ready_s)
+            if node.status()["height"] != book.height:
+                raise RuntimeError(f"the book has another height: {node.log()}")
+            stopped.append(node.stop())
+    limit = Series("importing asyncio, sqlite3, msgpack, nacl", tuple(round(spent, 4) for spent in imports))
+    details: dict[str, int | float | str] = {"entries": entries, "accounts": accounts}
+    return [
+        Result(
+            benchmark=f"restart {name}",
+            unit="s",
+            figure=Series(how, tuple(round(spent, 4) for spent in times)),
+            limit=limit,
+            details=details,
+        )
+        for name, how, times in (
+            ("ready", "until the socket answers", ready),
+            ("stop", "from SIGTERM to the end of the process", stopped),
+        )
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.restart", description="Measure start and stop."
+    )
+    parser.add_argument("--entries", type=int, default=books.ENTRIES, help=f"default {books.ENTRIES}")
+    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
+    parser.add_argument("--runs", type=int, default=5, help="default 5")
+    options = parser.parse_args()
+    if min(options.entries, options.runs) < 1 or options.accounts < books.RICH:
+        parser.error(f"--entries and --runs are 1 or more, --accounts {books.RICH} or more")
+    for result in measure(options.entries, options.accounts, options.runs):
+        emit(result)
+
+
+if __name__ == "__main__":
+    main()
