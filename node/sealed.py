@@ -28,7 +28,8 @@ def unseal(version: int, content: bytes) -> object:
         raise Unreadable(f"it is of version {found!r}, known is {version}")
     if type(body) is not bytes or hashlib.sha256(body).digest() != digest:
         raise Unreadable("its check does not fit: it is damaged, or was edited")
-    return _decode(body)
+    # Its check fits, so this node made it, and what it claims to hold is there.
+    return _decode(body, longest_array=len(body))
 
 
 def array(value: object, length: int | None = None) -> tuple[object, ...]:
@@ -38,9 +39,9 @@ def array(value: object, length: int | None = None) -> tuple[object, ...]:
     return value
 
 
-def _decode(raw: bytes) -> object:
+def _decode(raw: bytes, longest_array: int = 3) -> object:
     try:
-        value: object = codec.decode(raw)
+        value: object = codec.decode(raw, longest_array)
     except codec.NotCanonical as error:
         raise Unreadable(f"it is damaged: {error}") from None
     return value

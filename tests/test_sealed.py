@@ -38,6 +38,11 @@ def test_what_was_sealed_comes_back(value: object) -> None:
     assert seal(3, value) == sealed(value, 3)
 
 
+def test_a_long_list_comes_back() -> None:
+    value = tuple(range(70_000))
+    assert unseal(1, seal(1, value)) == value
+
+
 @given(values, st.data())
 def test_any_changed_byte_is_noticed(value: object, data: st.DataObject) -> None:
     content = bytearray(seal(1, value))
