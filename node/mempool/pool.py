@@ -134,15 +134,6 @@ class Mempool:
     def get(self, txid: bytes) -> Pending | None:
         return self._pending.get(txid)
 
-    def own(self) -> list[Pending]:
-        """Return what was typed here."""
-        return [self._pending[txid] for txid in self._own]
-
-    def by_sender(self, key: bytes) -> list[Pending]:
-        """Return one sender's entries, nonces ascending."""
-        queue = self._queues.get(key)
-        return [self._pending[queue.waiting[nonce].txid] for nonce in queue.nonces] if queue else []
-
     def pending_cost(self, key: bytes) -> int:
         """Return amounts and fees of one sender's entries together."""
         queue = self._queues.get(key)
@@ -471,7 +462,9 @@ class Mempool:
 
     def _put(self, pending: Pending, account: Account) -> None:
         entry = pending.entry
-        queue = self._queues.setdefault(entry.sender, _Queue(account))
+        queue = self._queues.get(entry.sender)
+        if queue is None:
+            queue = self._queues[entry.sender] = _Queue(account)
         queue.account = account
         insort(queue.nonces, entry.nonce)
         queue.waiting[entry.nonce] = entry

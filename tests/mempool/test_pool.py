@@ -81,24 +81,26 @@ def waiting(world: World) -> list[Entry]:
     return [pending.entry for pending in world.pool]
 
 
+def typed_here(world: World) -> list[Entry]:
+    return [pending.entry for pending in world.pool if pending.own]
+
+
 # ---------------------------------------------------------------------------------------------- policy
 
 
-def test_an_entry_that_is_added_waits_and_is_found_by_name_and_by_sender(world: World) -> None:
+def test_an_entry_that_is_added_waits_and_is_found_by_name(world: World) -> None:
     second, first = pay(ANN, 1), pay(ANN, 0)
     assert world.add(second) == Added(None, [])
     world.add(first, own=True)
     assert len(world.pool) == 2
     assert waiting(world) == [second, first]
-    assert [p.entry for p in world.pool.by_sender(ANN.public)] == [first, second]
-    assert [p.entry for p in world.pool.own()] == [first]
+    assert typed_here(world) == [first]
     found = world.pool.get(first.txid)
     assert found is not None
     assert (found.entry, found.own, found.received_ms) == (first, True, START)
     assert world.pool.pending_cost(ANN.public) == 22
     assert world.pool.pending_cost(BOB.public) == 0
     assert world.pool.size == len(first.raw) + len(second.raw)
-    assert world.pool.by_sender(BOB.public) == []
     assert world.pool.get(bytes(32)) is None
 
 
@@ -309,7 +311,7 @@ def test_an_entry_that_is_typed_here_too_becomes_ones_own() -> None:
     world = full(5, 3)
     cheap = waiting(world)[1]
     assert world.pool.adopt(cheap.txid)
-    assert [p.entry for p in world.pool.own()] == [cheap]
+    assert typed_here(world) == [cheap]
     assert [entry.fee for entry in world.add(pay(ANN, 0, fee=6)).evicted] == [5]
     assert not world.pool.adopt(bytes(32))
 

@@ -411,19 +411,13 @@ class PoolLife(RuleBasedStateMachine):
         assert set(self.pool) == set(self.model.waiting)
         assert len(self.pool) == len(self.model.waiting) <= MAX_ENTRIES
         assert self.pool.size == sum(len(p.entry.raw) for p in self.model.waiting) <= MAX_BYTES
-        assert set(self.pool.own()) == {p for p in self.model.waiting if p.own}
 
     @invariant()
     def knows_each_sender(self) -> None:
         for sender in SENDERS:
             mine = self.model.of(sender.public)
-            assert self.pool.by_sender(sender.public) == mine
             cost = sum(p.entry.amount + p.entry.fee for p in mine)
             assert self.pool.pending_cost(sender.public) == cost
-            nonce = self.ledger.read(sender.public).nonce
-            free = self.pool.lowest_free_nonce(sender.public, nonce)
-            assert self.model.at(sender.public, free) is None
-            assert all(self.model.at(sender.public, taken) for taken in range(nonce, free))
 
 
 TestPoolLife = PoolLife.TestCase
