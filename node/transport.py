@@ -265,6 +265,8 @@ class _Link(asyncio.BufferedProtocol):
 
     def send(self, data: bytes, most: int) -> None:
         """Write, unless too much is waiting already: then it is over."""
+        if self._wire.is_closing():
+            return  # PeerGone is on the way; asyncio would warn of each write
         waiting = self._wire.get_write_buffer_size()
         if waiting and waiting + len(data) > most:
             self._loop.call_soon(self._tell_gone, "never reads")

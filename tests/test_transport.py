@@ -401,6 +401,18 @@ async def test_a_peer_that_never_reads_is_closed_with_bounded_output() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_is_sent_in_the_same_turn_after_it_was_given_up_is_dropped_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with joined(max_unsent=MIB) as (node, connection, _):
+        for _ in range(40):
+            node.call(Send(connection, bytes(MIB)))
+        assert await node.next(PeerGone) == PeerGone(connection, "never reads")
+        assert node.told() == []
+    assert caplog.records == []
+
+
+@pytest.mark.asyncio
 async def test_one_frame_longer_than_the_bound_is_sent_when_nothing_waits() -> None:
     async with joined(max_unsent=MIB) as (node, connection, far):
         node.call(Send(connection, bytes(16 * MIB)))

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from node.ledger.address import decode_address, encode_address
 from node.ledger.params import Parameters
@@ -310,7 +310,7 @@ class Client:
         self._lines.close()
         self._wire.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -362,7 +362,7 @@ class Lab:
         before: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> Node:
-        """Return a node of this name that talks to these addresses alone; on the built-in network without a file.
+        """Return a node that talks to these addresses alone; without a file, on the built-in network.
 
         `before`: what runs the program, in the place of `python -m node`.
         """

@@ -19,10 +19,10 @@ _PIECE: Final = 1 << 16
 
 
 class Proxy:
-    """Passes connections on to a target and keeps a copy of all that goes through; until it is told not to."""
+    """Passes connections on to a target, and keeps a copy of all that goes through."""
 
     def __init__(self, *, target: int | Path, place: Path | None = None) -> None:
-        """`target`: a port on loopback, or the path of a Unix socket; listens at `place`, else on a free port."""
+        """`target`: a port, or the path of a Unix socket. Listens at `place`, else on a free port."""
         self.port = 0
         self.recorded = bytearray()
         """All bytes of both ways."""
@@ -54,7 +54,7 @@ class Proxy:
 
     def clog(self) -> None:
         """Pass nothing on, without closing anything: a cable that was pulled."""
-        self._on_loop(lambda: self._flowing.clear())
+        self._on_loop(self._flowing.clear)
 
     def join(self) -> None:
         """Pass everything on again."""

@@ -114,9 +114,9 @@ def test_two_nodes_started_with_nothing_but_their_ports_find_each_other(lab: Lab
     home.mkdir()
     ports = free_port(), free_port()
     shipped = (ROOT / "peers.toml").read_text(encoding="utf-8")
-    for port, own in zip(("9000", "9001"), ports, strict=True):
-        assert f"127.0.0.1:{port}" in shipped
-        shipped = shipped.replace(f"127.0.0.1:{port}", f"127.0.0.1:{own}")
+    for default, own in zip((9000, 9001), ports, strict=True):
+        assert f"127.0.0.1:{default}" in shipped
+        shipped = shipped.replace(f"127.0.0.1:{default}", f"127.0.0.1:{own}")
     (lab.folder / "peers.toml").write_text(shipped, encoding="utf-8")
 
     nodes = []

@@ -1,4 +1,4 @@
-"""How a daemon ends: in order when it is asked to, at once when it is asked twice, and its workers with it."""
+"""How a daemon ends: in order when asked to, at once when asked twice, and its workers with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -34,11 +35,10 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = f"/proc/{pid}/stat"
-    if not os.path.exists(stat):  # no such files: macOS, where the system's first process collects at once
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():  # macOS has no such files; its first process collects the dead at once
         return True
-    with open(stat, encoding="ascii", errors="replace") as file:
-        return file.read().rpartition(")")[2].split()[0] != "Z"
+    return stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
