@@ -80,11 +80,14 @@ class Control:
         """Stop listening and close every session; a client that asked for the stop sees the process end."""
         if self._server is None:
             return
+        # asyncio stumbles over a connection that it accepted in the same turn in which its server is closed.
+        for listener in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(_TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
         self._server.close()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
-        for _ in range(_TURNS_TO_CONNECT):
-            await asyncio.sleep(0)
         for session in list(self._sessions):
             session.close()
         await asyncio.to_thread(self._readers.shutdown, cancel_futures=True)
