@@ -1,7 +1,8 @@
-"""Commands about the copy of the book on this machine's disk: verify. They work without a node."""
+"""Commands about the copy of the book on this machine's disk: verify, rebuild. They work without a node."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from node.audit import verify as verify_book
 from node.audit_findings import FirstBad
 from node.cli.errors import refusals
 from node.cli.invocation import Invocation, pass_invocation
-from node.cli.offline import book_path, parameters_of
+from node.cli.offline import book_path, parameters_of, parameters_of_damaged
 from node.cli.options import Command, examples
 from node.cli.text import count_of
 from node.storage.faults import BookFault
 from node.storage.reading import open_read_only
+from node.storage.rebuild import Rebuilt
+from node.storage.rebuild import rebuild as rebuild_book
 
 Json = dict[str, Any]
 
@@ -40,19 +43,43 @@ def verify(invocation: Invocation, ctx: click.Context) -> None:
 
             with show.progress("verifying", None) as bar:
                 verdict = verify_book(book, parameters, bar.at)
-    _answer(invocation, ctx, verdict, path)
+    _answer(invocation, ctx, verdict, lambda: _show_verdict(verdict, path))
 
 
-def _answer(invocation: Invocation, ctx: click.Context, verdict: Verdict, path: Path) -> None:
+@click.command(cls=Command, epilog=examples("rebuild", "--data-dir /srv/shop rebuild"))
+@click.pass_context
+@pass_invocation
+def rebuild(invocation: Invocation, ctx: click.Context) -> None:
+    """Remake a damaged book from its own stored blocks; peers give the rest once the node runs.
+
+    The node must not run. The old file stays beside the new one, as evidence. Names the first block that was
+    lost, and leaves with status 1 then.
+    """
+    path = book_path(invocation)
+    parameters = parameters_of_damaged(invocation, path)
+    with refusals(BookFault):
+        if invocation.as_json:
+            rebuilt = rebuild_book(path, parameters, lambda *_: None)
+        else:
+            from node.cli import show  # noqa: PLC0415 - rich loads slowly, and programs do not need it
+
+            with show.progress("rebuilding", None) as bar:
+                rebuilt = rebuild_book(path, parameters, lambda done, total: bar.at(done, total or None))
+    _answer(invocation, ctx, rebuilt, lambda: _show_rebuilt(rebuilt))
+
+
+def _answer(
+    invocation: Invocation, ctx: click.Context, found: Verdict | Rebuilt, show: Callable[[], None]
+) -> None:
     fields = {
-        "height": verdict.height,
-        "blocks": verdict.blocks,
-        "transactions": verdict.transactions,
-        "ok": verdict.ok,
-        "first_bad": None if verdict.first_bad is None else _bad_fields(verdict.first_bad),
+        "height": found.height,
+        "blocks": found.blocks,
+        "transactions": found.transactions,
+        "ok": found.ok,
+        "first_bad": None if found.first_bad is None else _bad_fields(found.first_bad),
     }
-    invocation.answer(fields, lambda: _show(verdict, path))
-    if not verdict.ok:
+    invocation.answer(fields, show)
+    if not found.ok:
         ctx.exit(1)
 
 
@@ -66,15 +93,37 @@ def _bad_fields(bad: FirstBad) -> Json:
     }
 
 
-def _show(verdict: Verdict, path: Path) -> None:
+def _show_verdict(verdict: Verdict, path: Path) -> None:
     from node.cli import show  # noqa: PLC0415 - the same
 
-    done = f"{count_of(verdict.blocks, 'block')}, {count_of(verdict.transactions, 'entry', 'entries')}"
-    bad = verdict.first_bad
-    if bad is None:
-        show.line(show.Cell(f"ok: {done}, every hash, signature and balance", "green"))
+    if verdict.first_bad is None:
+        show.line(show.Cell(f"ok: {_counted(verdict)}, every hash, signature and balance", "green"))
         return
     show.line(show.Cell(f"{path} was changed or damaged", "bold red"))
+    next_step = f"stop the node, then: python cli.py --data-dir {path.parent} rebuild"
+    _show_bad(verdict.first_bad, [("in order", _counted(verdict)), ("next", next_step)])
+
+
+def _show_rebuilt(rebuilt: Rebuilt) -> None:
+    from node.cli import show  # noqa: PLC0415 - the same
+
+    kept = f"the new book has {_counted(rebuilt)}"
+    if rebuilt.first_bad is None:
+        show.line(show.Cell(f"ok: {kept}; nothing was lost", "green"))
+        show.fields([("old book", str(rebuilt.evidence))])
+        return
+    show.line(show.Cell(f"{kept}; {count_of(rebuilt.lost, 'block')} lost, from this on:", "yellow"))
+    next_step = "start the node: its peers give the rest"
+    _show_bad(rebuilt.first_bad, [("old book", str(rebuilt.evidence)), ("next", next_step)])
+
+
+def _counted(found: Verdict | Rebuilt) -> str:
+    return f"{count_of(found.blocks, 'block')}, {count_of(found.transactions, 'entry', 'entries')}"
+
+
+def _show_bad(bad: FirstBad, more: Sequence[tuple[str, str]]) -> None:
+    from node.cli import show  # noqa: PLC0415 - the same
+
     pairs: list[tuple[str, show.Value]] = [
         ("rule", str(bad.rule)),
         ("what", bad.detail),
@@ -83,8 +132,7 @@ def _show(verdict: Verdict, path: Path) -> None:
         ("position", "" if bad.position is None else _position(bad.position)),
         ("txid", "" if bad.txid is None else bad.txid.hex()),
         ("found txid", "" if bad.found_txid is None else bad.found_txid.hex()),
-        ("in order", done),
-        ("next", f"stop the node, then: python cli.py --data-dir {path.parent} rebuild"),
+        *more,
     ]
     show.fields([(name, value) for name, value in pairs if value])
 

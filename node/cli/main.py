@@ -92,7 +92,7 @@ def _networks() -> Mapping[str, click.Command]:
 def _books() -> Mapping[str, click.Command]:
     from node.cli import books  # noqa: PLC0415
 
-    return {"verify": books.verify}
+    return {"verify": books.verify, "rebuild": books.rebuild}
 
 
 def _completion() -> Mapping[str, click.Command]:
@@ -109,7 +109,7 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     **dict.fromkeys(("peers", "peer"), _peers),
     "wallet": _wallets,
     **dict.fromkeys(("network", "config"), _networks),
-    "verify": _books,
+    **dict.fromkeys(("verify", "rebuild"), _books),
     "completion": _completion,
 }
 """Where each command is."""

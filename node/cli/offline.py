@@ -54,6 +54,15 @@ def parameters_of(invocation: Invocation, book: ReadOnlyBook) -> Parameters:
     raise CommandError("book-damaged", f"{book.path} does not name a network that can be", hint)
 
 
+def parameters_of_damaged(invocation: Invocation, path: Path) -> Parameters:
+    """Return the parameters of a book that may be past reading: the configured ones then."""
+    try:
+        with closing(open_read_only(path)) as book:
+            return parameters_of(invocation, book)
+    except BookFault:
+        return configuration(invocation).parameters
+
+
 def address_prefix(invocation: Invocation) -> str:
     """Return how addresses start: as the running node says, else the folder's book, else the settings."""
     if invocation.client_if_running() is not None:
