@@ -102,6 +102,14 @@ def test_a_configured_peer_is_never_banned_wherever_it_comes_from() -> None:
     assert book.bans(WALL) == []
 
 
+def test_a_peer_that_is_configured_by_a_name_is_known_by_the_dial() -> None:
+    book = peers()
+    shop = Endpoint("shop.example", 9000)
+    book.configure(shop)
+    assert charge(book, 100, identity=EVE, dialled=shop) is Verdict.DISCONNECT
+    assert book.bans(WALL) == []
+
+
 def test_who_only_shares_a_host_with_a_configured_peer_is_banned_alone() -> None:
     book = peers()
     book.configure(FAR, "bob", BOB)
@@ -152,7 +160,7 @@ def test_a_ban_by_hand_is_not_shortened_by_one_for_a_fault() -> None:
 
 def test_bans_are_bounded_and_those_by_hand_leave_last() -> None:
     book = peers()
-    book.ban("192.0.2.1", "by hand", WALL)
+    book.ban("192.0.2.1", "by hand", WALL - HOUR)
     for number in range(1_100):
         charge(book, 100, host=f"10.0.{number // 256}.{number % 256}", identity=None)
     assert len(book.bans(WALL)) == 1_000

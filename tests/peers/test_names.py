@@ -52,5 +52,6 @@ def test_where_no_name_is_at_stake_a_new_identity_is_nothing_special() -> None:
 def test_an_address_that_is_not_configured_has_strangers() -> None:
     names = Names()
     assert names.meet(FAR, BOB) is Meeting.STRANGER
+    names.remember(FAR, BOB)
     assert names.met() == []
     assert names.expected(FAR) is None
