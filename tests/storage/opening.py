@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from node.ledger.params import Parameters
+from node.storage import inspecting
 from node.storage.memory import memory_disk, open_memory
 from node.storage.port import Store, Writer
 from node.storage.sqlite import BOOK_NAME, SqliteBook, open_book
@@ -24,6 +25,9 @@ class InMemory:
     def reopen(self) -> None:
         """Crash, and start again."""
         self.store, self.writer = open_memory(self._disk)
+
+    def check(self, _txids: int, _touched: int) -> None:
+        """There are no tables."""
 
     def close(self) -> None:
         """Nothing is held."""
@@ -47,6 +51,16 @@ class InSqlite:
         # Many small segments, so that blocks leave and join across them.
         book.writer._main._segment_txids = 4
         self._book, self.store, self.writer = book, book.store, book.writer
+
+    def check(self, txids: int, touched: int) -> None:
+        """Hold the tables against how many leaves the main chain has, and how often they touch an account."""
+        assert self._book is not None
+        reader = self._book.reader
+        totals = inspecting.totals(reader)
+        assert (totals.txids, totals.history) == (txids, touched)
+        assert sum(reader.counts()) == 1 + txids
+        assert inspecting.miscounted_segment(reader) is None
+        assert inspecting.misplaced_leaf(reader) is None
 
     def close(self) -> None:
         """Close the file, without a word to the store."""

@@ -73,8 +73,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     opening: Opening
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(hot=st.sampled_from([1, 1_000]))
+    def open(self, hot: int) -> None:
+        # With next to nothing at hand all is read from below; with much, what is at hand must not grow stale.
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(overlay, "HOT_ACCOUNTS", hot)
+        self.patch.setattr(overlay, "HOT_BLOCKS", hot)
         self.folder = tempfile.TemporaryDirectory()
         self.opened: Opened = self.opening(PARAMETERS, Path(self.folder.name))
         self.chain = ChainBuilder(PARAMETERS)
@@ -91,6 +95,7 @@ class StoreMachine(RuleBasedStateMachine):
         if hasattr(self, "opened"):
             self.opened.close()
             self.folder.cleanup()
+            self.patch.undo()
 
     # ------------------------------------------------------------------------------------------ batches
 
@@ -248,6 +253,7 @@ class StoreMachine(RuleBasedStateMachine):
         touched = list(self.leaves_of_the_main_chain(state))
         for txid, place, _ in touched:
             assert store.places_of(txid) == [place]
+        self.opened.check(len(touched), sum(len(keys) for _, _, keys in touched))
         for owner in KEYS:
             places = [place for _, place, keys in reversed(touched) if owner in keys]
             assert store.history_of(owner, Place(2**32, 0), 1_000) == places
@@ -267,13 +273,6 @@ class StoreMachine(RuleBasedStateMachine):
             yield block.coinbase_leaf, Place(height, 0), {block.coinbase.miner}
             for position, entry in enumerate(block.entries, 1):
                 yield entry.txid, Place(height, position), {entry.sender, entry.recipient}
-
-
-@pytest.fixture(autouse=True)
-def _few_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caches so small that everything is read again and again from below."""
-    monkeypatch.setattr(overlay, "HOT_ACCOUNTS", 2)
-    monkeypatch.setattr(overlay, "HOT_BLOCKS", 2)
 
 
 class MemoryMachine(StoreMachine):

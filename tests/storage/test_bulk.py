@@ -1,0 +1,57 @@
+"""Many rows in few statements give the same tables as one by one."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from node.ledger.state import ABSENT, Account
+from node.storage import bulk, schema
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema.create(connection)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 255, 256, 257, 1_000])
+def test_any_number_of_rows_is_written(connection: sqlite3.Connection, count: int) -> None:
+    rows = [(number, bytes([number % 256])) for number in range(count)]
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    bulk.write_rows(connection, "INSERT INTO bodies", rows)
+    connection.set_trace_callback(None)
+    assert connection.execute("SELECT id, raw FROM bodies ORDER BY id").fetchall() == rows
+    assert len(statements) <= count // 256 + 8
+
+
+def test_keys_are_put_found_and_taken_out(connection: sqlite3.Connection) -> None:
+    dice = random.Random(3)
+    keys = [dice.randbytes(15) for _ in range(500)]
+    bulk.add_keys(connection, "txids", 2, [*keys[:300], keys[0]])
+    assert sorted(bulk.missing_keys(connection, "txids", 2, keys)) == sorted(keys[300:])
+    assert sorted(bulk.missing_keys(connection, "txids", 3, keys)) == sorted(keys)
+    bulk.drop_keys(connection, "txids", 2, keys[100:])
+    found = connection.execute("SELECT segment, key FROM txids ORDER BY key").fetchall()
+    assert found == [(2, key) for key in sorted(keys[:100])]
+    with pytest.raises(sqlite3.IntegrityError):
+        bulk.add_keys(connection, "txids", 2, keys[:1])
+
+
+def test_accounts_are_set_and_absent_ones_taken_out(connection: sqlite3.Connection) -> None:
+    dice = random.Random(4)
+    first = {dice.randbytes(32): Account(dice.randrange(2**53), dice.randrange(2**53)) for _ in range(300)}
+    first[bytes(32)] = Account(2**53 - 1, 0)
+    bulk.set_accounts(connection, first.items())
+    gone = dict.fromkeys(sorted(first)[::2], ABSENT)
+    bulk.set_accounts(connection, [*gone.items(), (b"\xff" * 32, ABSENT), (b"\x01" * 32, Account(0, 1))])
+    left = {key: account for key, account in first.items() if key not in gone} | {b"\x01" * 32: Account(0, 1)}
+    rows = connection.execute("SELECT key, balance, nonce FROM accounts").fetchall()
+    assert {key: Account(balance, nonce) for key, balance, nonce in rows} == left
+    assert all(type(value) is int for row in rows for value in row[1:])
