@@ -248,3 +248,11 @@ def test_genesis_stands_one_interval_behind_its_virtual_parent() -> None:
     assert rules.genesis_chain_time(EASY) == 1_000
     header = genesis_block(EASY).header
     assert rules.required_bits(Placed(header, 1_000), EASY) == EASY.genesis_bits
+
+
+def test_a_hash_may_be_as_large_as_its_target_and_no_larger() -> None:
+    target = 0x7FFFFF << 232
+    for number, passes in ((target, True), (target + 1, False)):
+        header = replace(genesis_block(EASY).header, height=1)
+        header.__dict__["hash"] = number.to_bytes(32, "big")  # nobody will ever mine one: it is set by hand
+        assert (_sanity_of(header) is None) == passes
