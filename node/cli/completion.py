@@ -75,9 +75,9 @@ _SCRIPTS: Final = {
 @click.command(
     cls=Command,
     epilog=examples(
-        'completion bash        add to ~/.bashrc:  eval "$(...)"',
-        'completion zsh         add to ~/.zshrc, behind compinit:  eval "$(...)"',
-        "completion fish        save as ~/.config/fish/conf.d/indelible.fish",
+        "completion bash >> ~/.bashrc",
+        "completion zsh >> ~/.zshrc        behind compinit",
+        "completion fish > ~/.config/fish/conf.d/indelible.fish",
     ),
 )
 @click.argument("shell", type=click.Choice(sorted(_SCRIPTS)))

@@ -12,8 +12,9 @@ from node.cli.errors import CommandError, refusals
 from node.cli.invocation import Invocation
 from node.config import Arguments, Config, load
 from node.ledger import codec
-from node.ledger.block import network_id
-from node.ledger.params import Parameters, ParametersError, validate
+from node.ledger.block import decode_block, genesis_block
+from node.ledger.errors import RuleBroken
+from node.ledger.params import ENCODING_VERSION, Parameters, ParametersError, validate
 from node.settings import ConfigError
 from node.storage.faults import BookFault
 from node.storage.reading import ReadOnlyBook, open_read_only
@@ -37,21 +38,39 @@ def parameters_of(invocation: Invocation, book: ReadOnlyBook) -> Parameters:
     """Return the parameters of the network that the book is of.
 
     Those of --config, where it is given, whatever the book says. Else the configured ones where they are the
-    book's, else those that stand in it: a data folder remembers its network. Raises CommandError, BookFault.
+    book's, else those that stand in it: a data folder remembers its network. What contradicts them there is
+    for `verify` to name. Raises CommandError, BookFault.
     """
     configured = configuration(invocation).parameters
-    if invocation.config is not None or book.network_id() == network_id(configured):
+    if invocation.config is not None:
         return configured
-    try:
-        version, *fields = codec.decode(book.parameters())
-        parameters = Parameters(*fields)
-        validate(parameters)
-        if version == 1 and network_id(parameters) == book.network_id():
+    named, genesis = book.network_id(), book.body(0) or b""
+    for parameters in (configured, _decoded(book.parameters()), _decoded(_first_leaf(genesis))):
+        if parameters is None:
+            continue
+        block = genesis_block(parameters)
+        if block.header.hash == named or block.raw == genesis:
             return parameters
-    except (codec.NotCanonical, TypeError, ValueError, ParametersError):
-        pass
     hint = "name its network's file with --config"
     raise CommandError("book-damaged", f"{book.path} does not name a network that can be", hint)
+
+
+def _decoded(raw: bytes) -> Parameters | None:
+    """Return the parameters of these bytes (`Parameters.encode`), None where they are none."""
+    try:
+        version, *fields = codec.decode(raw)
+        parameters = Parameters(*fields)
+        validate(parameters)
+    except (codec.NotCanonical, TypeError, ValueError, ParametersError):
+        return None
+    return parameters if version == ENCODING_VERSION else None
+
+
+def _first_leaf(genesis: bytes) -> bytes:
+    try:
+        return decode_block(genesis).first_leaf
+    except RuleBroken:
+        return b""
 
 
 def parameters_of_damaged(invocation: Invocation, path: Path) -> Parameters:

@@ -7,6 +7,7 @@ the width of characters.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
@@ -47,9 +48,16 @@ class Cell(NamedTuple):
 Value = Cell | str
 
 
+class _Screen(Console):
+    """A console that leaves it to the command how to end when nobody reads its output any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output")
+
+
 def console(*, to_error: bool = False) -> Console:
     """Return where to draw: standard output, or standard error."""
-    return Console(stderr=to_error, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    return _Screen(stderr=to_error, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Value]], nothing: str) -> None:

@@ -116,9 +116,9 @@ def _rewrite(seconds: int | None) -> str:
 def watch(invocation: Invocation, level: str) -> None:
     """Show what happens as it happens, until Ctrl-C: the gossip, blocks, entries, peers."""
     client = invocation.client()
-    client.call("subscribe", level=level)
     if not invocation.as_json:
         click.echo("watching; Ctrl-C ends it", err=True)
+    client.call("subscribe", level=level)
     for event in client.events():
         if invocation.as_json:
             click.echo(json.dumps(event))
