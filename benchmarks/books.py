@@ -27,7 +27,7 @@ from node.ledger.params import Parameters
 from node.outbox import Outbox
 from node.private import make_private_folder, replace_private_file
 from node.storage.sqlite import BOOK_NAME, open_book
-from tests.building import EASY, Built, ChainBuilder, Key, key, with_allocations
+from tests.building import EASY, Built, ChainBuilder, key, with_allocations
 
 ENTRIES: Final = 100_000
 """Of the book that most figures are told of."""
@@ -36,9 +36,11 @@ ACCOUNTS: Final = 10_000
 PER_BLOCK: Final = 2_000
 """Some 350 kB."""
 
-RICH: Final = 400
-"""Keys that own something from genesis on; enough that none of them is far ahead of what is confirmed."""
-_FORTUNE: Final = 10**12
+FOUNDERS: Final = 20
+"""Accounts of a book that own something from genesis on; few, for a start reads them all."""
+_PAYERS: Final = 400
+"""Owners on the networks of `rounds`: so many that none of them is far ahead of what is confirmed."""
+_FORTUNE: Final = 10**13
 _START_MONEY: Final = 10**8
 """What each further account is paid first: more than it spends."""
 _GENESIS_MS: Final = 1_700_000_000_000
@@ -63,38 +65,31 @@ class Book:
         return len(self.blocks)
 
 
-def rich_keys() -> list[Key]:
-    """Return the keys that own something from genesis on."""
-    return [key(name) for name in range(RICH)]
-
-
-def network(genesis_ms: int = _GENESIS_MS) -> Parameters:
-    """Return the parameters of a network that begins at that time; Unix milliseconds."""
+def network(owners: int = FOUNDERS, genesis_ms: int = _GENESIS_MS) -> Parameters:
+    """Return a network that begins at that time (Unix milliseconds), the first keys owning what there is."""
     easy = replace(EASY, name="benchmark", genesis_ms=genesis_ms, half_life_ms=_HALF_LIFE_MS)
-    return with_allocations(dict.fromkeys(rich_keys(), _FORTUNE), easy)
+    return with_allocations({key(name): _FORTUNE for name in range(owners)}, easy)
 
 
 def young_network() -> Parameters:
-    """Return the parameters of a network that began an hour ago: what is signed on it may be mined now."""
-    return network(time.time_ns() // 1_000_000 - _HOUR_MS)
+    """Return a network for `rounds` that began an hour ago: what is signed on it may be mined now."""
+    return network(_PAYERS, time.time_ns() // 1_000_000 - _HOUR_MS)
 
 
 def payments(builder: ChainBuilder, accounts: int) -> Iterator[Entry]:
     """Yield signed entries without end: everyone is given something, then anyone pays anyone."""
     dice = random.Random(1)
-    rich = rich_keys()
-    for name in range(RICH, accounts):
-        yield builder.entry(rich[name % RICH], key(name), _START_MONEY)
+    for name in range(FOUNDERS, accounts):
+        yield builder.entry(key(name % FOUNDERS), key(name), _START_MONEY)
     while True:
         sender, recipient = dice.randrange(accounts), dice.randrange(accounts)
         yield builder.entry(key(sender), key(recipient), dice.randrange(1, 1000))
 
 
 def rounds(builder: ChainBuilder, count: int, memo: str = "") -> list[Entry]:
-    """Return entries that the rich keys sign in turn, so that none is far ahead of what is confirmed."""
-    rich = rich_keys()
+    """Return entries that the owners of a young network sign in turn."""
     return [
-        builder.entry(rich[n % RICH], rich[(n + 1) % RICH], 1 + n % 1000, memo=memo) for n in range(count)
+        builder.entry(key(n % _PAYERS), key((n + 1) % _PAYERS), 1 + n % 1000, memo=memo) for n in range(count)
     ]
 
 
@@ -112,7 +107,7 @@ def in_blocks(
 
 
 def book_of(entries: int = ENTRIES, accounts: int = ACCOUNTS, per_block: int = PER_BLOCK) -> Book:
-    """Return the book of so many entries among so many accounts (RICH or more), kept once it was made."""
+    """Return the book of so many entries among so many accounts, kept once it was made; FOUNDERS or more."""
     parameters = network()
     question = repr((_FORMAT, parameters.encode(), entries, accounts, per_block)).encode()
     path = _kept_folder() / f"{entries}-{hashlib.sha256(question).hexdigest()[:16]}.blocks"

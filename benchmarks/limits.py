@@ -91,6 +91,16 @@ def rows_per_s(rows: int = 200_000) -> float:
     return rows / spent
 
 
+def append_s(times: int = 200) -> float:
+    """Return how long it takes to append an entry's bytes to a file and have them on the disk."""
+    with tempfile.TemporaryFile(prefix="indelible-", buffering=0) as file:
+        began = time.perf_counter()
+        for _ in range(times):
+            file.write(bytes(200))
+            os.fsync(file.fileno())
+        return (time.perf_counter() - began) / times
+
+
 def carry_s(raws: Sequence[bytes]) -> float:
     """Return how long these bytes take over a loopback connection, each hashed, all in one synced row."""
     data = b"".join(raws)

@@ -55,8 +55,8 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
     parser.add_argument("--runs", type=int, default=5, help="default 5")
     options = parser.parse_args()
-    if min(options.entries, options.runs) < 1 or options.accounts < books.RICH:
-        parser.error(f"--entries and --runs are 1 or more, --accounts {books.RICH} or more")
+    if min(options.entries, options.runs) < 1 or options.accounts < books.FOUNDERS:
+        parser.error(f"--entries and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
     for result in measure(options.entries, options.accounts, options.runs):
         emit(result)
 

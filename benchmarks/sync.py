@@ -79,8 +79,8 @@ def main() -> None:
     parser.add_argument("--per-block", type=int, default=books.PER_BLOCK, help=f"default {books.PER_BLOCK}")
     parser.add_argument("--runs", type=int, default=5, help="default 5")
     options = parser.parse_args()
-    if min(options.entries, options.per_block, options.runs) < 1 or options.accounts < books.RICH:
-        parser.error(f"--entries, --per-block and --runs are 1 or more, --accounts {books.RICH} or more")
+    if min(options.entries, options.per_block, options.runs) < 1 or options.accounts < books.FOUNDERS:
+        parser.error(f"--entries, --per-block and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
     for result in measure(options.entries, options.accounts, options.per_block, options.runs):
         emit(result)
 
