@@ -161,21 +161,8 @@ class Aftermath:
 
     def _move_pending(self, done: Switched, now: Now) -> Iterator[int]:
         """Let the entries of undone blocks wait again, then take out what the new branch holds."""
+        yield from self._return_entries(done.old, done.fork, now)
         tree, account_of = self._chain.tree, self._store.account
-        walk = done.old
-        timestamp_ms = done.new.header.timestamp_ms
-        for record in tree.path(done.fork, walk):
-            sane = self._chain.load(record)
-            entries = sane_entries(sane.block.entries, 0)
-            debited = self._chain.credited_by(record, sane.coinbase)
-            returned = self._mempool.block_disconnected(
-                entries, account_of, timestamp_ms, now.wall_ms, debited=debited
-            )
-            for entry in returned.pending:
-                self._gossip.entry_added(entry, None if self._is_own(entry) else -1, now)
-            if returned.pending:
-                self._mining.entry_added(own=False, now=now)
-            yield len(entries) + 1
         for record in tree.path(done.fork, done.new):
             sane = self._chain.load(record)
             entries = sane_entries(sane.block.entries, 0)
@@ -187,6 +174,33 @@ class Aftermath:
                 self._gossip.entry_gone(entry.txid)
             yield len(entries) + 1
         self._after_new_tip(self._chain.tip, ())
+
+    def resume(self, now: Now) -> None:
+        """Go on after a restart: entries of blocks that were undone, and not saved since, wait again."""
+        for left, fork in self._chain.unsaved_switches():
+            self._jobs.append(self._return_entries(left, fork, now))
+
+    @property
+    def is_moving(self) -> bool:
+        """True while entries of undone blocks come back: what is pending is not known in full yet."""
+        return bool(self._jobs)
+
+    def _return_entries(self, left: BlockRecord, fork: BlockRecord, now: Now) -> Iterator[int]:
+        """Let the entries of the blocks above `fork` up to `left` wait again."""
+        account_of = self._store.account
+        timestamp_ms = self._chain.tip.header.timestamp_ms
+        for record in self._chain.tree.path(fork, left):
+            sane = self._chain.load(record)
+            entries = sane_entries(sane.block.entries, 0)
+            debited = self._chain.credited_by(record, sane.coinbase)
+            returned = self._mempool.block_disconnected(
+                entries, account_of, timestamp_ms, now.wall_ms, debited=debited
+            )
+            for entry in returned.pending:
+                self._gossip.entry_added(entry, None if self._is_own(entry) else -1, now)
+            if returned.pending:
+                self._mining.entry_added(own=False, now=now)
+            yield len(entries) + 1
 
     def _is_own(self, entry: Entry) -> bool:
         pending = self._mempool.get(entry.txid)

@@ -50,6 +50,10 @@ PROOF_KEPT_BLOCKS: Final = 100
 
 LAST_REORG: Final = "last_reorg"
 """Name of the stored value that remembers the last loud switch."""
+UNSAVED_SWITCHES: Final = "unsaved_switches"
+"""Name of the stored value that remembers switches until the entries they undid are saved as pending."""
+MAX_UNSAVED_SWITCHES: Final = 256
+"""Of one minute."""
 
 
 class BlockConnected(NamedTuple):
@@ -386,9 +390,10 @@ class Chain:
                 break
             if self._bodies.get(record.id) is None:
                 held = self._bodies.read(record)
-                for start in range(0, len(held.sane.block.entries), SLICE):
-                    held.entries += rules.sane_entries(held.sane.block.entries[start : start + SLICE], start)
-                    yield SLICE
+                raws = held.sane.block.entries
+                for start in range(0, len(raws), SLICE):
+                    held.entries += rules.sane_entries(raws[start : start + SLICE], start)
+                    yield min(SLICE, len(raws) - start)
                 self._ask(held)
                 if self._bodies.bytes > MAX_HELD_BYTES:
                     break
@@ -492,9 +497,33 @@ class Chain:
         switched = Switched(old, new, fork, batch.number, self._now_ms, loud)
         if loud:
             batch.values[LAST_REORG] = switched.encode()
+        batch.values[UNSAVED_SWITCHES] = self._with_unsaved(old, fork)
         self._out.stage(batch, BLOCK_COST)
         self._tip_changed()
         self.outcomes.append(switched)
+
+    def _with_unsaved(self, old: BlockRecord, fork: BlockRecord) -> bytes:
+        """Return the switches whose undone entries are in no file of pending ones yet, with this one."""
+        noted: list[tuple[bytes, int]] = [(left.hash, at.height) for left, at in self.unsaved_switches()]
+        noted.append((old.hash, fork.height))
+        return codec.encode(noted[-MAX_UNSAVED_SWITCHES:])
+
+    def unsaved_switches(self) -> list[tuple[BlockRecord, BlockRecord]]:
+        """Return (tip that was left, fork) of each switch since the pending entries were last saved."""
+        raw = self._store.value(UNSAVED_SWITCHES)
+        found = []
+        for block_hash, height in codec.decode(raw) if raw else ():
+            left = self._store.find(block_hash)
+            if left is not None:
+                found.append((left, self.tree.ancestor(left, height)))
+        return found
+
+    def pending_saved(self) -> None:
+        """Forget the switches: the entries that they undid stand in the file of pending ones."""
+        if self._store.value(UNSAVED_SWITCHES):
+            batch = self._out.batch()
+            batch.values[UNSAVED_SWITCHES] = b""
+            self._out.stage(batch)
 
     # ------------------------------------------------------------------------------------------ fork choice
 

@@ -134,27 +134,29 @@ class Core:
 
     def start(self, saved: Sequence[Saved], now: Now) -> list[Effect]:
         """Begin: take what was pending at the last stop, dial, mine."""
-        self.intake.restore(saved, now)
-        self.links.tick(now)
-        self._work(now)
-        return self.out.drain()
+
+        def begin() -> None:
+            self.intake.restore(saved, now)
+            self._aftermath.resume(now)
+            self.links.tick(now)
+
+        return self._guarded(begin, now)
 
     def step(self, event: Event, now: Now) -> list[Effect]:
         """Take one event; return what to do, in order."""
+        return self._guarded(lambda: self._HANDLERS[type(event)](self, event, now), now)
+
+    def _guarded(self, do: Callable[[], None], now: Now) -> list[Effect]:
+        """Do it, and what follows; a fault of this machine halts the node, and is nobody else's."""
         try:
-            self._HANDLERS[type(event)](self, event, now)
+            do()
             self._work(now)
         except StorageFault as fault:
-            self.out.emit(
-                Halt(str(fault), "stop the node and run `python cli.py verify`, then `python cli.py rebuild`")
-            )
+            hint = getattr(fault, "hint", "run `python cli.py verify`, then `python cli.py rebuild`")
+            self.out.emit(Halt(getattr(fault, "message", str(fault)), hint))
         except state.StateMismatch as mismatch:
-            self.out.emit(
-                Halt(
-                    f"the accounts on this disk do not fit its blocks: {mismatch}",
-                    "run `python cli.py rebuild`",
-                )
-            )
+            text = f"the accounts on this disk do not fit its blocks: {mismatch}"
+            self.out.emit(Halt(text, "run `python cli.py rebuild`"))
         return self.out.drain()
 
     def deadline(self, now: Now) -> int:
@@ -328,10 +330,11 @@ class Core:
         self.out.emit(SavePeers(self.links.dump(now)))
 
     def _save_pending(self) -> None:
-        if self.intake.restoring():
-            return  # what was saved before holds more than is known now
+        if self.intake.restoring() or self._aftermath.is_moving:
+            return  # what was saved before, and noted of switches, holds more than is known now
         self._aftermath.has_changed_pending = False
         self.out.emit(SavePending(dump(self.mempool, self.network_id)))
+        self.chain.pending_saved()
 
     # ----------------------------------------------------------------------------------------- between parts
 

@@ -214,6 +214,33 @@ def test_no_block_that_was_told_of_is_gone_after_a_crash() -> None:
     world.run_until(lambda: agree([first, second]))
 
 
+@pytest.mark.parametrize("moment_ms", range(0, 30, 3))
+def test_a_payment_undone_by_a_switch_survives_a_crash_before_it_is_saved_again(moment_ms: int) -> None:
+    world = World(seed=5)
+    left, right = line(world, 2)
+    earn(left)
+    world.run_until(lambda: agree([left, right]))
+    world.part(left, right)
+    entry = left.entry(right.key, 1_00)
+    left.submit(entry)
+    world.run_until(lambda: left.height == 2)
+    world.run(125_000)  # it is in a block: the file of pending entries and the journal know nothing of it
+    assert not left.journal.own
+    assert left.journal.saved is not None
+    left.core.mining.shut_down()
+    earn(right, 4)
+    world.join(left, right)
+    world.run_until(lambda: agree([left, right]))
+    world.run(moment_ms)
+    left.crash()
+    world.part(left, right)
+    left.mode = "off"
+    left.boot()
+    world.run(1_000)
+    is_mined = left.core.store.account(left.key.public).nonce == 1
+    assert is_mined or entry.txid in left.core.mempool
+
+
 def test_a_claim_waits_for_a_slow_disk_while_others_are_served() -> None:
     world = World()
     first, second = line(world, 2)
