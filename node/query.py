@@ -236,9 +236,14 @@ class Query:
                 "branch_length": self._branch_length(leaf),
                 "status": "active" if leaf.id == self._tip.id else _BRANCH_STATUS[leaf.standing],
             }
-            for leaf in self._book.leaves()
+            for leaf in self._ends()
         ]
         return sorted(found, key=lambda tip: (tip["branch_length"] != 0, -tip["height"], tip["hash"]))
+
+    def _ends(self) -> list[BlockRecord]:
+        """Return the last record of each branch, and the tip, which headers without blocks may follow."""
+        leaves = self._book.leaves()
+        return leaves if any(leaf.id == self._tip.id for leaf in leaves) else [self._tip, *leaves]
 
     # ------------------------------------------------------------------------------------------- blocks
 

@@ -134,8 +134,15 @@ class Sync:
         peer = self._peers[connection]
         peer.asked_ms = now.mono_ms
         peer.refresh_ms = now.mono_ms + REFRESH_MS
+        self._sessions.send(connection, GetHeaders(locator or self._locator()))
+
+    def _locator(self) -> tuple[bytes, ...]:
+        """Return where to go on: one block before the best header, so that who has that one shows it.
+
+        An empty answer would leave it unknown who has the blocks of headers that came from somebody else.
+        """
         best = self._chain.headers.best
-        self._sessions.send(connection, GetHeaders(locator or self._chain.tree.locator(best)))
+        return self._chain.tree.locator(self._store.record(best.parent_id) if best.height else best)
 
     def told_of(self, connection: int, hashes: Sequence[bytes], now: Now) -> None:
         """Take an INVENTORY of blocks."""

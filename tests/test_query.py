@@ -356,6 +356,15 @@ def test_tips_tell_the_length_of_each_branch_and_what_is_known_of_it(chain: Chai
     assert set(Query(book, EASY).tips()[0]) == {"hash", "height", "branch_length", "status"}
 
 
+def test_the_active_tip_is_told_though_headers_without_blocks_follow_it(
+    chain: ChainBuilder, tip: Built
+) -> None:
+    book = MemoryBook(chain, tip)
+    book.add_branch(chain.blocks(tip, 2), Standing.HEADER, bodies=False)
+    found = [(t["height"], t["branch_length"], t["status"]) for t in Query(book, EASY).tips()]
+    assert found == [(3, 0, "active"), (5, 2, "headers-only")]
+
+
 def test_the_length_of_a_long_branch_is_found_by_skips(chain: ChainBuilder, tip: Built) -> None:
     branch = chain.blocks(tip.path()[1], 60, miner=CLEO)
     book = MemoryBook(chain, tip)

@@ -100,7 +100,7 @@ def test_a_peer_that_asks_and_never_reads_fills_nothing(node: Node, kind: str) -
     }[kind]
     with introduced(node, QUICK, key("greedy")) as greedy:
         connected(node, 2)
-        greedy.flood(ask, 5_000)
+        greedy.flood(ask, 300)
         assert node.call("mine", count=1)
         assert resident_bytes(node) < MOST_BYTES
 
