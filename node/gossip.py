@@ -17,7 +17,6 @@ from node.events import Now
 from node.fetching import Fetching, TooManyTold
 from node.ledger.block import hash_header
 from node.ledger.entry import Entry
-from node.mempool.recent import Recent
 from node.messages import (
     MAX_ENTRIES,
     MAX_HASHES,
@@ -32,6 +31,7 @@ from node.messages import (
     NotFound,
 )
 from node.outbox import Outbox
+from node.recent import Recent
 from node.sessions import Session, Sessions
 from node.storage.port import BlockRecord, Standing, Store
 from node.sync import Sync

@@ -18,9 +18,9 @@ from node.ledger import rules
 from node.ledger.entry import Entry, decode_entry
 from node.ledger.errors import RuleBroken
 from node.mempool import Checked, Held, InCheck, Mempool, Refused, Saved, Verified
-from node.mempool.recent import Recent
 from node.messages import Reject
 from node.outbox import Outbox
+from node.recent import Recent
 from node.sessions import Sessions
 from node.storage.port import Store
 

@@ -237,14 +237,6 @@ Message = (
 )
 
 
-class BadPayload(ValueError):
-    """A payload that is not what its type says."""
-
-
-class OtherVersion(ValueError):
-    """A HELLO of another protocol version, whose other fields are therefore not looked at."""
-
-
 def rules_hash(rules: Sequence[tuple[int, int]] = RULES_VERSIONS) -> bytes:
     """Return SHA-256 of the upgrade list's canonical bytes: an array of [first height, rules version]."""
     return hashlib.sha256(codec.encode(tuple(rules))).digest()

@@ -20,8 +20,8 @@ from node.ledger.entry import Entry
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters, rules_version
 from node.mempool import Mempool
-from node.mempool.recent import Recent
 from node.outbox import Outbox
+from node.recent import Recent
 from node.storage.port import BlockRecord, Store
 
 LONGEST_WAIT_MS: Final = 2_000

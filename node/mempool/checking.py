@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from node.ledger.entry import Entry
-from node.mempool.recent import Recent
 from node.mempool.refused import Refused
+from node.recent import Recent
 
 MAX_IN_CHECK: Final = 10_000
 """Half a second of two threads' work."""

@@ -14,9 +14,9 @@ from node.ledger.entry import Entry
 from node.ledger.errors import Rule
 from node.ledger.params import Parameters
 from node.ledger.state import Account
-from node.mempool.recent import Recent
 from node.mempool.refused import Refused
 from node.mempool.template import AccountOf, Builder, Template, block_overhead
+from node.recent import Recent
 
 MAX_ENTRIES: Final = 50_000
 """About ten full blocks of the built-in network; some 60 MB of Python objects."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from node.mempool.recent import Recent
+from node.recent import Recent
 
 BAN_MS: Final = 24 * 3_600_000
 """How long a ban lasts."""

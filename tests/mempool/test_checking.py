@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.mempool import Checked, Held, InCheck, Refused, Verified
-from node.mempool.recent import Recent
+from node.recent import Recent
 from tests.building import ChainBuilder, Key, key
 
 BUILDER = ChainBuilder()
