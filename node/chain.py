@@ -37,6 +37,8 @@ from node.tree import Tree
 
 BUDGET: Final = 2_000
 """Entries handled in one step of the core."""
+MAX_IN_CHECK: Final = 8_192
+"""Signatures of blocks being checked above which no further block is prepared: decoded, it takes memory."""
 MAX_UNSAVED_ENTRIES: Final = 40_000
 """What the disk may be behind, in entries, before the chain waits for it."""
 READ_AHEAD_ENTRIES: Final = 16_000
@@ -139,6 +141,8 @@ class Chain:
         self._connecting = Connecting(parameters, self.tree, self._bodies)
         self._intake: deque[Held] = deque()
         """Bodies to be prepared: each one's parent is prepared or stored."""
+        self._in_check = 0
+        """Signatures of blocks that are being checked."""
         self._candidates: dict[int, BlockRecord] = {}
         """Heads of branches heavier than the tip whose bodies are all prepared or stored, by id."""
         self._proof: _Proof | None = None
@@ -261,7 +265,7 @@ class Chain:
             return None
         if self.headers.has_unmarked:
             return self.headers.mark()
-        if self._intake:
+        if self._intake and self._in_check <= MAX_IN_CHECK:
             return self._prepare(self._intake.popleft())
         if not self._candidates:
             self._bodies.forget_read()
@@ -346,7 +350,10 @@ class Chain:
         ]
         items = rules.signature_items(self.network_id, [held.entries[position] for position in positions])
 
+        self._in_check += len(items)
+
         def done(bad: list[int]) -> None:
+            self._in_check -= len(items)
             held.bad = [positions[index] for index in bad]
             held.answered = True
 

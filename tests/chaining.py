@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from node.chain import BlockCondemned, BlockConnected, Chain, Outcome, Switched
 from node.checks import SignatureChecks
 from node.events import CheckSignatures, Persist
+from node.ledger.entry import Entry
 from node.ledger.signature import verify_many
 from node.outbox import Outbox
 from node.storage.memory import MemoryDisk, memory_disk, open_memory
 from node.storage.port import Batch, BlockRecord, Standing, Store, Writer
-from tests.building import Built, ChainBuilder
+from tests.building import Built, ChainBuilder, Key, key, with_allocations
 
+ANN, BOB, CEM = key("ann"), key("bob"), key("cem")
+RICH = with_allocations({ANN: 1_000_000_00, BOB: 1_000_000_00})
 LATE_MS = 4_000_000_000_000
 """A clock by which no block of these tests is from the future; Unix milliseconds."""
 PEER = 7
@@ -142,6 +145,48 @@ class Node:
         )
 
 
+class Payer:
+    """Pays along one branch, so that nonces fit."""
+
+    def __init__(self, builder: ChainBuilder, sender: Key = ANN, *, signed: bool = True) -> None:
+        self.builder = builder
+        self.sender = sender
+        self.signed = signed
+        self.nonce = 0
+
+    def pay(self, count: int = 1, recipient: Key = CEM) -> list[Entry]:
+        entries = [
+            self.builder.entry(self.sender, recipient, 1_00, nonce=self.nonce + step, signed=self.signed)
+            for step in range(count)
+        ]
+        self.nonce += count
+        return entries
+
+    def line(
+        self, parent: Built | None, blocks: int, entries: int = 1, *, miner: Key | None = None
+    ) -> list[Built]:
+        """Return blocks one on the other, each with payments."""
+        line = []
+        for _ in range(blocks):
+            parent = self.builder.block(parent, self.pay(entries), miner=miner)
+            line.append(parent)
+        return line
+
+
+@dataclass
+class Applied:
+    """Counts the entries that are applied to accounts, and that are undone."""
+
+    applied: int = 0
+    undone: int = 0
+
+    def now(self) -> tuple[int, int]:
+        """Return how many since the last call."""
+        found = (self.applied, self.undone)
+        self.applied = self.undone = 0
+        return found
+
+
 def copy_of(disk: MemoryDisk) -> MemoryDisk:
     """Return what is on a disk at this moment."""
     return replace(
@@ -178,3 +223,9 @@ def oddities(disk: MemoryDisk) -> Iterable[str]:
             yield f"block {record.id} is good, its parent is condemned"
         if record.standing is Standing.PROVEN and parent.standing is not Standing.PROVEN:
             yield f"block {record.id} is proven, its parent is not"
+
+
+def sound(disk: MemoryDisk) -> bool:
+    """Tell whether nothing is odd; a failed test shows what is."""
+    assert list(oddities(disk)) == []
+    return True

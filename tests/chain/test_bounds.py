@@ -1,0 +1,164 @@
+"""Budgets and memory: no call does too much, and what is held is bounded."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from node import bodies, chain, connecting
+from node.storage.port import Standing
+from tests.building import ChainBuilder
+from tests.chaining import ANN, BOB, CEM, RICH, Applied, Node, Payer, sound
+
+
+def test_no_call_handles_much_more_than_its_budget(work: Applied) -> None:
+    builder = ChainBuilder(RICH)
+    node = Node(builder, is_verified=lambda _: True)
+    old = Payer(builder, signed=False).line(None, 2, entries=2_600, miner=ANN)
+    new = Payer(builder, signed=False).line(None, 3, entries=2_600, miner=BOB)
+    most = calls = 0
+    for line in (old, new):
+        node.headers(line[-1])
+        for block in line:
+            node.body(block)
+        while node.advance(1_000) or node.saving:
+            applied, undone = work.now()
+            most, calls = max(most, applied + undone), calls + 1
+            node.save()
+        assert node.is_at(line[-1])
+    assert 1_000 < most <= 1_000 + connecting.SLICE
+    assert calls > 15  # 5,200 up; 5,200 down and 7,800 up
+
+
+def test_many_blocks_without_entries_are_many_calls_too(builder: ChainBuilder, node: Node) -> None:
+    line = builder.blocks(None, 200)
+    node.headers(line[-1])
+    for block in line:
+        node.body(block)
+    reached = [0]
+    while node.advance(500):
+        reached.append(node.chain.tip.height)
+    assert max(after - before for before, after in pairwise(reached)) <= 26
+    node.settle()
+    assert node.is_at(line[-1])
+
+
+def test_stored_blocks_are_read_ahead_in_slices_and_their_signatures_asked_meanwhile(
+    builder: ChainBuilder, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "READ_AHEAD_ENTRIES", 100)
+    old = builder.blocks(None, 9, miner=CEM)
+    new = Payer(builder).line(None, 10, entries=5, miner=BOB)
+    node.give(*old)
+    node.headers(new[-1])
+    for block in new[:9]:
+        node.body(block)
+    node.settle()
+    assert {node.standing(block) for block in new[:9]} == {Standing.STORED}
+    assert node.chain.held_bytes == 0
+    node.body(new[9])
+    while node.advance(1):
+        node.save()
+    # The last block's, and those of as many as fit into the bound.
+    assert len(node.asked) == 1 + 5
+    node.settle()
+    assert node.is_at(new[-1])
+    assert node.chain.held_bytes == 0
+
+
+def test_signatures_of_stored_blocks_are_asked_once_though_the_tip_moves_past_them(
+    builder: ChainBuilder, node: Node
+) -> None:
+    old = builder.blocks(None, 4, miner=CEM)
+    new = Payer(builder).line(None, 8, entries=3, miner=BOB)
+    node.give(*old)
+    node.headers(new[-1])
+    for block in new:
+        node.body(block)
+    node.advance()
+    node.save()
+    asked = len(node.asked)
+    more = builder.blocks(old[-1], 2, miner=CEM)
+    node.headers(more[-1])
+    for block in more:
+        node.body(block)
+        node.advance()
+        node.save()
+    assert node.chain.tip.hash == more[-1].hash
+    assert len(node.asked) == asked == 8
+    while node.asked:
+        node.answer()
+    node.advance()
+    assert node.asked == []
+    node.settle()
+    assert node.is_at(new[-1])
+
+
+@pytest.fixture
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (bodies, chain):
+        monkeypatch.setattr(module, "MAX_HELD_BYTES", 5_000)
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_bodies_that_wait_are_forgotten_when_they_are_too_many_and_may_come_again(
+    builder: ChainBuilder, node: Node
+) -> None:
+    line = Payer(builder).line(None, 30, entries=2)
+    node.headers(line[-1])
+    for block in reversed(line[1:]):
+        node.body(block)
+        assert node.chain.held_bytes <= 5_000
+    had = [block for block in line if node.chain.has_body(node.record(block))]
+    assert 0 < len(had) < 29
+    while not node.is_at(line[-1]):
+        missing = [block for block in line if not node.chain.has_body(node.record(block))]
+        for block in missing[:3]:
+            node.body(block)
+        node.settle()
+    assert node.chain.held_bytes == 0
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_blocks_that_are_ready_are_put_aside_when_memory_is_full_and_read_again(
+    builder: ChainBuilder, node: Node
+) -> None:
+    line = Payer(builder).line(None, 30, entries=3)
+    node.headers(line[-1])
+    for block in line:
+        node.body(block)
+        while node.advance():
+            pass
+        assert node.chain.held_bytes <= 5_000
+        node.save()
+        assert sound(node.disk)
+    # None is connected yet: no signature was answered.
+    assert node.chain.tip.height == 0
+    assert node.chain.is_prepared(node.record(line[-1]))
+    node.settle()
+    assert node.is_at(line[-1])
+    assert node.chain.held_bytes == 0
+
+
+def test_what_the_tip_has_overtaken_goes_to_the_disk(builder: ChainBuilder, node: Node) -> None:
+    old = Payer(builder).line(None, 4, entries=1)
+    slow = Payer(builder).line(None, 3, entries=3, miner=BOB)
+    node.headers(slow[-1])
+    for block in slow:
+        node.body(block)
+    node.advance()
+    assert node.chain.held_bytes > 0
+    node.headers(old[-1])
+    for block in old:
+        node.body(block)
+    node.advance()
+    assert node.chain.tip.hash == old[-1].hash
+    assert node.chain.held_bytes == 0
+    node.save()
+    assert sound(node.disk)
+    assert {node.standing(block) for block in slow} == {Standing.STORED}
+    # Late answers about what has gone do no harm.
+    node.settle()
+    node.give(*builder.blocks(slow[-1], 2))
+    assert node.chain.tip.height == 5
