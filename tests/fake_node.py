@@ -157,6 +157,8 @@ class FakeNode:
             return {"code": "nonce-used", "message": f"nonce {entry.nonce} is used", "hint": "sign it again"}
         if old and entry.fee < old.fee + max(1, -(-old.fee // 10)):
             return {"code": "fee-too-low-to-replace", "message": "too little", "hint": "offer more"}
+        if entry.fee < self.parameters.minimum_fee:
+            return {"code": "fee-too-low", "message": "the fee is too low", "hint": "offer more"}
         if entry.amount + entry.fee > account.balance:
             return {"code": "overspend", "message": f"the sender has {account.balance}", "hint": "wait"}
         self.entries[entry.sender, entry.nonce] = entry
@@ -182,6 +184,10 @@ class Served:
     def tell(self, kind: str, text: str, level: Level = Level.INFO) -> None:
         """Have it tell a notice."""
         self._loop.call_soon_threadsafe(self.node.tell, Notice(kind, text, level))
+
+    def stop(self) -> None:
+        """Have it stop."""
+        self._loop.call_soon_threadsafe(self.node.stop)
 
     def wait_for_subscriber(self) -> None:
         """Return once somebody listens to its notices."""

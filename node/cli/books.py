@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -100,8 +101,9 @@ def _show_verdict(verdict: Verdict, path: Path) -> None:
         show.line(show.Cell(f"ok: {_counted(verdict)}, every hash, signature and balance", "green"))
         return
     show.line(show.Cell(f"{path} was changed or damaged", "bold red"))
-    next_step = f"stop the node, then: python cli.py --data-dir {path.parent} rebuild"
-    _show_bad(verdict.first_bad, [("in order", _counted(verdict)), ("next", next_step)])
+    _show_bad(verdict.first_bad, [("in order", _counted(verdict))])
+    show.line("stop the node, then remake the book:")
+    show.line(f"  python cli.py --data-dir {shlex.quote(str(path.parent))} rebuild")
 
 
 def _show_rebuilt(rebuilt: Rebuilt) -> None:

@@ -72,11 +72,15 @@ def read_passphrase_file(path: Path) -> str:
 
 def ask_passphrase(title: str, *, twice: bool = False) -> str:
     """Ask for a passphrase without showing it. Raises CommandError where nobody can be asked."""
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         hint = "name a file that holds it with --passphrase-file"
         raise CommandError("wallet-locked", f"{title}: there is no terminal to ask on", hint)
     answer: str = click.prompt(title, hide_input=True, confirmation_prompt=twice, err=True)
     return answer
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def open_key(wallet: Wallet, passphrase_file: Path | None) -> SecretKey:

@@ -15,6 +15,15 @@ from node.ledger.amount import format_amount
 SHORT: Final = 10
 """Characters of an id where there is no room for all of them; `tx` takes as many."""
 
+_UNITS: Final = (
+    ("year", "years", 31_557_600),
+    ("day", "days", 86_400),
+    ("h", "h", 3_600),
+    ("min", "min", 60),
+    ("s", "s", 1),
+)
+"""Of time, in seconds."""
+
 _NOT_SHOWN: Final = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # controls
@@ -86,15 +95,14 @@ def duration(seconds: int | None) -> str:
     """Return a span of time in its two largest units: `3 h 12 min`."""
     if seconds is None:
         return "unknown"
-    units = (("years", 31_557_600), ("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    for place, (name, length) in enumerate(units):
-        if seconds >= length:
-            count, rest = divmod(seconds, length)
-            if place + 1 < len(units) and rest >= units[place + 1][1]:
-                smaller, step = units[place + 1]
-                return f"{count} {name} {rest // step} {smaller}"
-            return f"{count} {name}"
-    return "0 s"
+    parts = []
+    for one, many, length in _UNITS:
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count} {one if count == 1 else many}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
 
 
 def size(count: int) -> str:

@@ -1,0 +1,123 @@
+"""How the node is doing, and what happens there, as people and programs see it."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from node.cli import status as status_command
+from node.events import Level
+from node.ledger.block import network_id
+from node.ledger.params import BUILT_IN
+from tests.cli.conftest import Shell
+from tests.cli.test_look import WIDTHS, widest
+from tests.fake_node import FakeNode, Served
+
+STATUS = {
+    *("network", "network_id", "height", "tip", "work", "headers_height", "synced", "sync_reason", "peers"),
+    *(
+        "pending",
+        "mining",
+        "address",
+        "clock_offset_ms",
+        "last_reorg",
+        "rewrite_cost_s",
+        "uptime_s",
+        "version",
+    ),
+}
+
+
+def test_status_has_the_fields_of_the_table(shell: Shell) -> None:
+    found = shell.ask("status")
+    assert set(found) == STATUS
+    assert set(found["mining"]) == {"mode", "hashrate", "address"}
+    assert (found["height"], found["work"], found["synced"], found["sync_reason"]) == (
+        4,
+        "0x8",
+        True,
+        "no peers",
+    )
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_status_fits_the_terminal(shell: Shell, columns: int) -> None:
+    assert widest(shell.type("status", columns=columns).stdout) <= columns
+
+
+def test_people_read_durations_rates_and_reasons(shell: Shell, node: FakeNode) -> None:
+    node.status_changes = {
+        "synced": False,
+        "sync_reason": "behind peer bob",
+        "peers": 2,
+        "clock_offset_ms": -1_500,
+        "rewrite_cost_s": 100_000,
+        "uptime_s": 3_700,
+        "mining": {"mode": "on", "hashrate": 1_234_567, "address": "test1other"},
+        "last_reorg": {"time_ms": 1_700_000_000_000, "fork_height": 7},
+    }
+    shown = shell.type("status").stdout
+    for said in (
+        *("no: behind peer bob", "1.5 s ahead of its peers", "1 day 3 h", "1 h 1 min", "1.2 MH/s"),
+        *("test1other", "from height 7", "2023-11-14 22:13:20 +00:00"),
+    ):
+        assert said in shown
+    node.status_changes = {
+        "rewrite_cost_s": None,
+        "last_reorg": None,
+        "network_id": network_id(BUILT_IN).hex(),
+    }
+    shown = shell.type("status").stdout
+    for said in ("unknown before this machine has mined", "for trying out", "nobody to compare it with"):
+        assert said in shown
+
+
+def test_status_follows_until_the_node_is_in_sync(
+    shell: Shell, node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_command, "_FOLLOW_S", 0.0)
+    answers = iter([False, False, True])
+    plain = node.status
+    node.status = lambda: plain() | {"synced": next(answers, True)}  # type: ignore[method-assign]
+    assert shell.ask("status", "--follow")["synced"] is True
+    assert next(answers, None) is None
+
+
+def watched(
+    shell: Shell, serving: Served, node: FakeNode, *words: str, columns: int = 80
+) -> tuple[str, str, int]:
+    """Run `watch` while the node tells three things and then stops."""
+
+    def happen() -> None:
+        serving.wait_for_subscriber()
+        serving.tell("block-connected", "peer bob: block 5 9f3c… connected (12 entries, +2 ms)")
+        serving.tell("peer-odd", "peer \x1b[31m\u202e: odd", Level.WARNING)
+        serving.tell("quiet", "hardly matters", Level.DEBUG)
+        serving.stop()
+
+    thread = threading.Thread(target=happen)
+    thread.start()
+    result = shell.type(*words, columns=columns)
+    thread.join()
+    return result.stdout, result.stderr, result.exit_code
+
+
+def test_watch_prints_the_gossip_as_people_read_it(shell: Shell, serving: Served, node: FakeNode) -> None:
+    output, error, status = watched(shell, serving, node, "watch")
+    assert output.splitlines() == [
+        "2023-11-14 22:21:40 +00:00  peer bob: block 5 9f3c… connected (12 entries, +2 ms)",
+        "2023-11-14 22:21:40 +00:00  peer \\x1b[31m\\u202e: odd",
+    ]
+    assert status == 3
+    assert "went away" in error
+
+
+def test_watch_prints_one_json_object_a_line(shell: Shell, serving: Served, node: FakeNode) -> None:
+    output, error, status = watched(shell, serving, node, "watch", "--level", "debug", "--json")
+    events = [json.loads(line) for line in output.splitlines()]
+    assert [event["level"] for event in events] == ["info", "warning", "debug"]
+    assert all(set(event) == {"time_ms", "kind", "level", "text", "fields"} for event in events)
+    assert json.loads(error)["code"] == "node-gone"
+    assert status == 3
