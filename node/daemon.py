@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from node import __version__, report
+from node.answers import Waiting
 from node.clock import read_clock
 from node.config import Config
 from node.control import Control
@@ -63,7 +64,6 @@ from node.log import Log
 from node.mempool import Saved, load_dump
 from node.miner import MinerPool
 from node.private import PathError, read_bounded
-from node.query import Waiting
 from node.sealed import Unreadable
 from node.storage.files import LEAST_FREE_BYTES, free_bytes
 from node.storage.journal import Journal

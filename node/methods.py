@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from node import jsonrpc
+from node.answers import Json, Waiting, waiting_fields
 from node.events import Event, Level, MineBlocks, PeerCommand
 from node.jsonrpc import RpcError
 from node.ledger.address import AddressError, decode_address, encode_address
@@ -22,7 +23,7 @@ from node.ledger.block import network_id
 from node.ledger.codec import MAX_UINT
 from node.ledger.entry import MAX_ENTRY_BYTES, Entry
 from node.ledger.params import MAX_HEIGHT, Parameters
-from node.query import MAX_BLOCKS, MAX_ENTRIES, After, Book, Json, Query, Waiting, waiting_fields
+from node.query import MAX_BLOCKS, MAX_ENTRIES, After, Book, Query
 
 MAX_MINED: Final = 100_000
 """Blocks in one `mine`."""

@@ -10,12 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby, islice
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol
 
-from node.ledger.address import encode_address
-from node.ledger.block import Coinbase, decode_block, genesis_block
+from node.answers import (
+    Json,
+    Waiting,
+    entry_content,
+    reward_content,
+    shown_address,
+    tx_fields,
+    waiting_fields,
+)
+from node.ledger.block import decode_block, genesis_block
 from node.ledger.entry import Entry, decode_entry
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
@@ -31,9 +38,6 @@ MAX_ENTRIES: Final = 1_000
 
 _PLACES: Final = 256
 """Places fetched from the index at a time."""
-
-Json: TypeAlias = dict[str, Any]
-"""One JSON object."""
 
 
 class BookDamaged(Exception):
@@ -98,15 +102,6 @@ class Book(Protocol):
 
     def history_of(self, key: bytes, before: Place, limit: int) -> list[Place]:
         """Return places before `before`, newest first, at most `limit`, that may touch the account."""
-
-
-class Waiting(NamedTuple):
-    """What the core knows of an entry that is in no block."""
-
-    status: str
-    """`pending`, or `conflicted` where another entry took its place or its lifetime ended."""
-    entry: Entry | None = None
-    """None where it is no longer at hand."""
 
 
 class After(NamedTuple):
@@ -177,7 +172,7 @@ class Query:
                 return self._confirmed(stored, place.position)
         if waiting is not None:
             return waiting_fields(txid, waiting, self._parameters.prefix)
-        return _tx_fields(txid)
+        return tx_fields(txid)
 
     def history(self, key: bytes, limit: int, after: After | None = None) -> list[Json]:
         """Return up to `limit` (at most MAX_ENTRIES) entries and rewards of the key, newest first.
@@ -224,7 +219,7 @@ class Query:
                 change += entry.amount
         while nonce in used:
             nonce += 1
-        address = _address(self._parameters.prefix, key)
+        address = shown_address(self._parameters.prefix, key)
         return {"address": address, "confirmed": balance, "pending": change, "next_nonce": nonce}
 
     def tips(self) -> list[Json]:
@@ -311,7 +306,7 @@ class Query:
             "timestamp_ms": header.timestamp_ms,
             "bits": header.bits,
             "work": hex(record.work),
-            "miner": _address(self._parameters.prefix, coinbase.miner) if coinbase else None,
+            "miner": shown_address(self._parameters.prefix, coinbase.miner) if coinbase else None,
             "reward": reward,
             "fees": coinbase.amount - reward if coinbase else 0,
             "size": size,
@@ -339,7 +334,7 @@ class Query:
         """Return the entry (or the reward, at 0) of a block as `tx` shows it."""
         header = stored.record.header
         txid = stored.sane.leaves[position]
-        fields = _tx_fields(txid, "confirmed" if stored.confirmations else "unknown")
+        fields = tx_fields(txid, "confirmed" if stored.confirmations else "unknown")
         fields |= {
             "height": header.height,
             "block": header.hash.hex(),
@@ -348,8 +343,8 @@ class Query:
             "block_timestamp_ms": header.timestamp_ms,
         }
         if position:
-            return fields | _content(stored.entry(position), self._parameters.prefix)
-        return fields | _reward_content(stored.sane.coinbase, header.timestamp_ms, self._parameters.prefix)
+            return fields | entry_content(stored.entry(position), self._parameters.prefix)
+        return fields | reward_content(stored.sane.coinbase, header.timestamp_ms, self._parameters.prefix)
 
     def _touching(self, key: bytes, height: int) -> Iterator[tuple[_Stored, int]]:
         """Yield places up to that height that touch the key, the last one applied first."""
@@ -393,12 +388,6 @@ class Query:
         return total
 
 
-def waiting_fields(txid: bytes, waiting: Waiting, prefix: str) -> Json:
-    """Return an entry that is in no block, with the fields of `tx`; `prefix` is that of addresses."""
-    content = {} if waiting.entry is None else _content(waiting.entry, prefix)
-    return _tx_fields(txid, waiting.status) | content
-
-
 _BRANCH_STATUS: Final = {
     Standing.HEADER: "headers-only",
     Standing.STORED: "headers-only",  # its entries are here but never were proven: no more is known valid
@@ -416,51 +405,3 @@ def _touches(stored: _Stored, position: int, key: bytes) -> bool:
         return stored.sane.coinbase.miner == key
     entry = stored.entry(position)
     return key in (entry.sender, entry.recipient)
-
-
-def _tx_fields(txid: bytes, status: str = "unknown") -> Json:
-    """Return all fields of `tx` for an entry of which nothing more is known."""
-    return {
-        "txid": txid.hex(),
-        "status": status,
-        "height": None,
-        "block": None,
-        "position": None,
-        "confirmations": 0,
-        "timestamp_ms": None,
-        "block_timestamp_ms": None,
-        "sender": None,
-        "recipient": None,
-        "amount": None,
-        "fee": None,
-        "nonce": None,
-        "memo": None,
-    }
-
-
-def _content(entry: Entry, prefix: str) -> Json:
-    return {
-        "timestamp_ms": entry.timestamp_ms,
-        "sender": _address(prefix, entry.sender),
-        "recipient": _address(prefix, entry.recipient),
-        "amount": entry.amount,
-        "fee": entry.fee,
-        "nonce": entry.nonce,
-        "memo": entry.memo,
-    }
-
-
-def _reward_content(coinbase: Coinbase, timestamp_ms: int, prefix: str) -> Json:
-    """Return a reward as an entry that nobody sent, of its block's time."""
-    return {
-        "timestamp_ms": timestamp_ms,
-        "recipient": _address(prefix, coinbase.miner),
-        "amount": coinbase.amount,
-        "fee": 0,
-        "memo": coinbase.note,
-    }
-
-
-@lru_cache(maxsize=4_096)  # the same few people on every line, and a checksum takes 50 us
-def _address(prefix: str, key: bytes) -> str:
-    return encode_address(prefix, key)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 from unittest import mock
 
+from node.answers import Json, Waiting
 from node.control import Control
 from node.events import Answer, Event, Level, MineBlocks, Notice, PeerCommand, Refuse, Submit
 from node.jsonrpc import Call
@@ -19,7 +20,6 @@ from node.ledger.address import encode_address
 from node.ledger.entry import Entry, decode_entry, signed_message
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
-from node.query import Json, Waiting
 from node.session import Reply, Session
 from tests.building import Built, ChainBuilder, key
 from tests.memory_book import MemoryBook

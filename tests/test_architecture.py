@@ -65,6 +65,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.audit_findings", "node.locating"),
     ("node.audit_tables",),
     ("node.audit", "node.storage.rebuild"),
+    ("node.answers",),
     ("node.query",),
     # What the person wants: a file, and words behind it.
     ("node.settings",),

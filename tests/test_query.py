@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from node.answers import Json, Waiting, waiting_fields
 from node.ledger.address import encode_address
 from node.ledger.block import decode_block
 from node.ledger.entry import Entry
@@ -19,11 +20,8 @@ from node.query import (
     After,
     BookDamaged,
     ChainChanged,
-    Json,
     NotFound,
     Query,
-    Waiting,
-    waiting_fields,
 )
 from node.storage.port import Place, Standing
 from tests.building import EASY, Built, ChainBuilder, Key, key, record_of, with_allocations
