@@ -32,6 +32,7 @@ from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
 from node.ledger.rules import SaneBlock
 from node.outbox import Outbox
+from node.recount import recount
 from node.storage.port import BlockRecord, Connected, Scratch, Standing, StorageFault, Store, Switch
 from node.tree import Tree
 
@@ -56,6 +57,8 @@ UNSAVED_SWITCHES: Final = "unsaved_switches"
 """Name of the stored value that remembers switches until the entries they undid are saved as pending."""
 MAX_UNSAVED_SWITCHES: Final = 256
 """Of one minute."""
+_OF_ACCOUNTS: Final = (Rule.NONCE_USED, Rule.NONCE_GAP, Rule.OVERSPEND)
+"""Rules that an edited account makes an honest block seem to break."""
 
 
 class BlockConnected(NamedTuple):
@@ -416,6 +419,7 @@ class Chain:
         try:
             yield from self._connecting.apply(held, changes)
         except RuleBroken as broken:
+            yield from self._suspect_this_disk(held, broken)
             self._refuse(held, broken)
             return
         self._keep_proof(changes)
@@ -481,6 +485,7 @@ class Chain:
         try:
             yield from self._connecting.apply(held, changes)
         except RuleBroken as broken:
+            yield from self._suspect_this_disk(held, broken)
             self._refuse(held, broken)
             return
         for key, account in changes.changed.items():
@@ -533,6 +538,19 @@ class Chain:
             self._out.stage(batch)
 
     # ------------------------------------------------------------------------------------------ fork choice
+
+    def _suspect_this_disk(self, held: Held, broken: RuleBroken) -> Iterator[int]:
+        """Work the payer's account out anew before it is taken for broke; StorageFault where it differs."""
+        if broken.rule not in _OF_ACCOUNTS or broken.position is None:
+            return
+        key = held.entries[broken.position].sender
+        counted = yield from recount(self.parameters, self._store, self.tree, self.load, key)
+        stored = self._store.account(key)
+        if counted is not None and counted != stored:
+            raise StorageFault(
+                f"the account {key.hex()} has {stored.balance} at nonce {stored.nonce} in this book, and "
+                f"{counted.balance} at nonce {counted.nonce} by its blocks: it was changed here"
+            )
 
     def _refuse(self, held: Held, broken: RuleBroken) -> None:
         """Condemn a block that does not connect. Raises StorageFault where this machine is wrong."""

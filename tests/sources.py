@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = (
     *("ledger", "storage.port", "events", "outbox", "checks", "messages", "frames", "protocol", "sessions"),
-    *("endpoint", "sealed", "recent", "tree", "headers", "bodies", "connecting"),
+    *("endpoint", "sealed", "recent", "tree", "headers", "bodies", "recount", "connecting"),
     *("chain", "mempool", "peers", "links"),
     *("sync", "fetching", "gossip", "intake", "mining", "aftermath", "core"),
 )

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The parts of the core.
     ("node.endpoint", "node.sealed", "node.peers.among"),
     ("node.tree", "node.checks", "node.recent", "node.mempool.refused", "node.mempool.template"),
-    ("node.headers", "node.bodies", "node.mempool.pool", "node.mempool.checking"),
+    ("node.headers", "node.bodies", "node.recount", "node.mempool.pool", "node.mempool.checking"),
     ("node.connecting",),
     ("node.chain", "node.mempool.saved", "node.peers.addresses", "node.peers.blame", "node.peers.names"),
     ("node.mempool", "node.peers.book"),

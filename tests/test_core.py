@@ -8,6 +8,7 @@ from node import events
 from node.events import Refuse
 from node.ledger.block import decode_block, decode_coinbase
 from node.ledger.entry import decode_entry
+from node.ledger.state import Account
 from tests.driving import Driven, World
 
 
@@ -265,6 +266,27 @@ def test_a_damaged_block_on_the_disk_halts_the_node_and_is_never_handed_on() -> 
     assert first.halted is not None
     assert "verify" in first.halted.hint
     assert late.height in {0, 1}
+
+
+@pytest.mark.parametrize("balance", [0, 5, 1_000_000_00])
+def test_an_edited_balance_is_this_disks_fault_and_never_the_senders(balance: int) -> None:
+    world = World()
+    first, second = line(world, 2)
+    earn(first, 2)
+    world.run_until(lambda: agree([first, second]))
+    world.run(100)
+    second.crash()
+    second.disk.accounts[first.key.public] = Account(balance, 0)
+    second.boot()
+    world.run_until(lambda: any(True for _ in second.core.sessions.open()))
+    first.submit(first.entry(first.key, 60_00, nonce=0), first.entry(first.key, 30_00, nonce=1))
+    earn(first)
+    world.run(5_000)
+    if balance < 60_00:
+        assert second.halted is not None
+        assert "changed here" in second.halted.reason
+    assert not second.told("block-condemned")
+    assert not second.told("peer-fault")
 
 
 def test_a_node_whose_clock_is_off_does_not_mine_and_says_so() -> None:
