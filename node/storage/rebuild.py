@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]
 
 _ENTRIES_AT_ONCE: Final = 20_000
 """Entries committed together: half of what the chain lets wait for the disk."""
-_BATCHES_AT_ONCE: Final = 1_000
+_BATCHES_AT_ONCE: Final = 250
 _COMPANIONS: Final = ("-wal", "-shm")
 _TOLD_AFTER: Final = 100
 """Blocks between two calls of `progress`."""
@@ -196,7 +196,8 @@ class _Feeding:
             effects = self._out.drain()
             self._batches += [effect.batch for effect in effects if isinstance(effect, Persist)]
             asked = [effect for effect in effects if isinstance(effect, CheckSignatures)]
-            answers = self._threads.map(verify_many, [effect.items for effect in asked])
+            over = self._threads.map if len(asked) > 1 else map  # one alone is no quicker on a thread
+            answers = over(verify_many, [effect.items for effect in asked])
             for effect, valid in zip(asked, answers, strict=True):
                 self._checks.answered(effect.job, valid)
                 more = True

@@ -288,9 +288,9 @@ class SqliteMachine(StoreMachine):
 
 
 TestMemory = MemoryMachine.TestCase
-TestMemory.settings = settings(max_examples=150, stateful_step_count=40)
+TestMemory.settings = settings(max_examples=100, stateful_step_count=40)
 TestSqlite = SqliteMachine.TestCase
-TestSqlite.settings = settings(max_examples=80, stateful_step_count=40)
+TestSqlite.settings = settings(max_examples=100, stateful_step_count=40)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

@@ -49,7 +49,12 @@ def test_it_goes_when_its_process_is_killed(tmp_path: Path) -> None:
 
 def test_children_do_not_inherit_it(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+    code = "print('here', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"here\n"
         lock.release()
         FolderLock(tmp_path).release()
         child.communicate(b"\n")
