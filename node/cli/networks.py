@@ -41,7 +41,7 @@ def network() -> None:
 @network.command(
     epilog=examples(
         "network new shop --symbol CUP",
-        "network new shop --allocate bean1...=1000 --allocate bean1...=250",
+        "network new shop --allocate bean1...=1000 --min-fee 0.05",
     )
 )
 @click.argument("name")

@@ -158,13 +158,15 @@ def export(invocation: Invocation, name: str, passphrase_file: Path | None) -> N
     invocation.answer(fields, lambda: click.echo(secret))
 
 
-@wallet.command(epilog=examples("wallet backup default /media/stick"))
-@click.argument("name")
-@click.argument("place", type=click.Path(path_type=Path))
+@wallet.command(epilog=examples("wallet backup /media/stick", "wallet backup till /media/stick"))
+@click.argument("words", nargs=-1, required=True, metavar="[NAME] PLACE")
 @_passphrase_file
 @pass_invocation
-def backup(invocation: Invocation, name: str, place: Path, passphrase_file: Path | None) -> None:
+def backup(invocation: Invocation, words: tuple[str, ...], passphrase_file: Path | None) -> None:
     """Copy a wallet to PLACE, a folder or a new file on another disk, and check the copy."""
+    if len(words) > 2:
+        raise click.UsageError(f"a name and a place, not {len(words)} words")
+    name, place = words[0] if len(words) == 2 else DEFAULT_NAME, Path(words[-1])
     found = load_wallet(_folder(invocation), name)
     passphrase = None if passphrase_file is None else read_passphrase_file(passphrase_file)
     with refusals(WalletError, PathError):

@@ -45,9 +45,17 @@ def test_help_lists_every_command_and_shows_examples(lonely: Shell) -> None:
         assert option in shown
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_has_help_that_fits_and_says_what_it_does(lonely: Shell, name: str) -> None:
-    result = lonely.type(name, "--help", columns=80)
+FAMILIES = {"wallet": "new list show import export backup", "peer": "add remove ban unban", "network": "new"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[name] for name in sorted(COMMANDS)]
+    + [[family, word] for family, names in FAMILIES.items() for word in names.split()],
+    ids=" ".join,
+)
+def test_every_command_has_help_that_fits_and_says_what_it_does(lonely: Shell, words: list[str]) -> None:
+    result = lonely.type(*words, "--help", columns=80)
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: ")
     assert max(len(line) for line in result.stdout.splitlines()) <= 80

@@ -95,7 +95,7 @@ def test_what_is_exported_is_imported_again(shell: Shell) -> None:
 def test_a_backup_is_checked_and_restores_the_key(shell: Shell, node: FakeNode, tmp_path: Path) -> None:
     place = tmp_path / "stick"
     place.mkdir()
-    saved = shell.ask("wallet", "backup", "default", str(place))
+    saved = shell.ask("wallet", "backup", str(place))
     assert set(saved) == {"name", "address", "path"}
     assert Path(saved["path"]).parent == place
     assert "yes" in shell.type("wallet", "list", columns=120).stdout.splitlines()[-1]
@@ -117,6 +117,11 @@ def test_a_backup_is_checked_and_restores_the_key(shell: Shell, node: FakeNode, 
 )
 def test_what_cannot_be_done_with_a_key_is_refused_by_name(shell: Shell, words: list[str], code: str) -> None:
     assert shell.fail("wallet", *words, typed="")["code"] == code
+
+
+def test_a_backup_needs_a_place(shell: Shell) -> None:
+    assert shell.fail("wallet", "backup", status=2)["code"] == "usage"
+    assert shell.fail("wallet", "backup", "a", "b", "c", status=2)["code"] == "usage"
 
 
 def test_a_backup_does_not_lie_beside_its_wallet(shell: Shell, node: FakeNode) -> None:
