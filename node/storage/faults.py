@@ -5,6 +5,7 @@ All are StorageFault: this machine's trouble, never a peer's.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from pathlib import Path
 from typing import ClassVar
@@ -66,7 +67,7 @@ def damaged(path: Path, what: str) -> Damaged:
 
 def rebuild_command(path: Path) -> str:
     """Return what to type to remake the book at `path`."""
-    return f"python cli.py --data-dir {path.parent} rebuild"
+    return f"python cli.py --data-dir {shlex.quote(str(path.parent))} rebuild"
 
 
 def fault_of(error: sqlite3.Error, path: Path) -> BookFault:

@@ -18,7 +18,7 @@ from node.ledger.block import Block, decode_block, genesis_block
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
 from node.ledger.state import genesis_accounts
-from node.private import FILE_MODE, make_private_folder, tighten
+from node.private import FILE_MODE, PathError, make_private_folder, tighten
 from node.storage import bulk, schema
 from node.storage.faults import BookFault, ForeignNetwork, damaged, fault_of
 from node.storage.genesis import genesis_record
@@ -95,16 +95,18 @@ def open_book(path: Path, parameters: Parameters, *, tables: Schema = CURRENT) -
 
 def _prepare_file(path: Path) -> list[str]:
     """Make sure of a file for its owner alone; return sentences about what was open to others."""
-    if not path.parent.exists():
-        make_private_folder(path.parent)
     try:
+        if not path.parent.exists():
+            make_private_folder(path.parent)
         # SQLite would give it the modes of the day; its companions (-wal, -shm) take after it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+        said = tighten(path, FILE_MODE)
+    except PathError as error:
+        raise BookFault(error.message, error.hint) from None
     except OSError as error:
         raise BookFault(
             f"cannot open {path} ({error.strerror})", "look at its owner, its permissions and the disk"
         ) from None
-    said = tighten(path, FILE_MODE)
     return [said] if said else []
 
 

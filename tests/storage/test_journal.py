@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from node.storage.faults import BookFault, DiskFull
 from node.storage.journal import Journal
 
-RAWS = [b"", b"one", bytes(300), b"\xff" * 17, b"last"]
+RAWS = [b"", b"one", bytes(40), b"\xff" * 17, b"last"]
 
 
 @pytest.fixture

@@ -132,6 +132,11 @@ def test_a_book_whose_making_was_cut_short_is_made_anew(tmp_path: Path) -> None:
     book.close()
 
 
+def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert "file" in refused(tmp_path / "file" / "deeper" / BOOK_NAME, BookFault)
+
+
 def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
     (tmp_path / BOOK_NAME).mkdir()
     assert "cannot open" in refused(tmp_path / BOOK_NAME, BookFault)
