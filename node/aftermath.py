@@ -21,6 +21,7 @@ from node.mining import Mining
 from node.outbox import Outbox
 from node.sessions import Sessions
 from node.storage.port import BlockRecord, Store
+from node.sync import Sync
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Aftermath:
         intake: Intake,
         gossip: Gossip,
         mining: Mining,
+        sync: Sync,
         sessions: Sessions,
         out: Outbox,
     ) -> None:
@@ -62,6 +64,7 @@ class Aftermath:
         self._intake = intake
         self._gossip = gossip
         self._mining = mining
+        self._sync = sync
         self._sessions = sessions
         self._out = out
         self._leaving = _Leaving()
@@ -100,7 +103,7 @@ class Aftermath:
         self._leaving.note(done.batch, settled.confirmed)
         self._after_new_tip(record, [*settled.confirmed, *settled.conflicted])
         self._mining.connected(record, done.batch)
-        synced = self._chain.headers.best.work <= record.work
+        synced = not self._sync.is_downloading(now)
         took = max(0, now.wall_ms - record.first_seen_ms)
         count = len(done.entries)
         self._out.notice(

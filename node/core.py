@@ -51,8 +51,6 @@ SAVE_PENDING_MS: Final = 60_000
 SAVE_PEERS_MS: Final = 300_000
 _SLICE: Final = 2_000
 """Entries handled in one step."""
-_PATIENCE_MS: Final = 20_000
-"""A heavier branch whose blocks do not come hinders mining no longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,14 @@ class Core:
         )
         self.sync = Sync(parameters, store, self.chain, self.sessions, self.out)
         self.gossip = Gossip(
-            store, self.chain, self.sync, self.sessions, self.out, self._pending_entry, self.intake.is_known
+            store,
+            self.chain,
+            self.sync,
+            self.sessions,
+            self.out,
+            self._pending_entry,
+            self.intake.is_known,
+            self.intake.room,
         )
         self.links = Links(
             settings.links, parameters, self.network_id, store, self.sessions, self.out, random
@@ -108,7 +113,7 @@ class Core:
             random,
             mode=settings.mining_mode,
             miner=settings.miner,
-            must_wait=self._is_downloading,
+            must_wait=self._must_not_mine,
             complaint=self.links.clock_complaint,
         )
         self.intake.added = self._entry_added
@@ -120,6 +125,7 @@ class Core:
             self.intake,
             self.gossip,
             self.mining,
+            self.sync,
             self.sessions,
             self.out,
         )
@@ -283,8 +289,9 @@ class Core:
         self.out.persisted(event.batch)
         self._aftermath.persisted(event.batch)
 
-    def _signatures_checked(self, event: events.SignaturesChecked, _: Now) -> None:
+    def _signatures_checked(self, event: events.SignaturesChecked, now: Now) -> None:
         self._checks.answered(event.job, event.valid)
+        self.gossip.fetch_more(now)
 
     def _solved(self, event: events.Solved, now: Now) -> None:
         self.mining.solved(event.job, event.nonce, now)
@@ -347,21 +354,25 @@ class Core:
         pending = self.mempool.get(txid)
         return pending.entry if pending is not None else None
 
-    def _is_downloading(self, now: Now) -> bool:
-        """True while blocks of a heavier branch come in: what is mined meanwhile would be for nothing."""
-        best = self.chain.headers.best
-        return best.work > self.chain.tip.work and now.mono_ms - self.sync.progress_ms < _PATIENCE_MS
+    def _must_not_mine(self, now: Now) -> bool:
+        """True while what is mined would be for nothing, or of entries that may be in blocks already."""
+        return self.sync.is_downloading(now) or self._aftermath.is_moving
 
     # ------------------------------------------------------------------------------------------------ views
 
     def pending(self) -> list[Entry]:
         """Return what waits, or is to be checked again, or is in blocks that are not durable yet."""
-        restoring = self.intake.restoring().values()
-        return [
-            *self._aftermath.leaving().values(),
-            *(held.entry for held in restoring),
-            *(pending.entry for pending in self.mempool),
-        ]
+        return [*self._between().values(), *(pending.entry for pending in self.mempool)]
+
+    def pending_count(self) -> int:
+        """Return how many `pending` would return."""
+        return len(self._between()) + len(self.mempool)
+
+    def _between(self) -> dict[bytes, Entry]:
+        """Return those of `pending` that are not in the mempool, by txid."""
+        restoring = {txid: held.entry for txid, held in self.intake.restoring().items()}
+        every = restoring | dict(self._aftermath.leaving())
+        return {txid: entry for txid, entry in every.items() if txid not in self.mempool}
 
     def between(self, txid: bytes) -> Entry | None:
         """Return an entry that is to be checked again after a start, or whose block is not durable yet."""

@@ -6,7 +6,7 @@ turn to the others that told of the same entry.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,7 +28,7 @@ class TooManyTold(Exception):
 
 @dataclass(slots=True)
 class _Peer:
-    backlog: deque[bytes] = field(default_factory=deque)
+    backlog: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     asked: int = 0
 
 
@@ -44,10 +44,14 @@ class Fetching:
     """What is asked of whom. `ask(connection, txids)` is called with what is to be asked for."""
 
     def __init__(
-        self, is_known: Callable[[bytes], bool], ask: Callable[[int, Sequence[bytes]], None]
+        self,
+        is_known: Callable[[bytes], bool],
+        room: Callable[[], int],
+        ask: Callable[[int, Sequence[bytes]], None],
     ) -> None:
-        """`is_known(txid)` is true where the entry is not wanted."""
+        """`is_known(txid)` is true where the entry is not wanted; `room()` entries could be taken in now."""
         self._is_known = is_known
+        self._room = room
         self._ask = ask
         self._peers: dict[int, _Peer] = {}
         self._asked: dict[bytes, _Asked] = {}
@@ -75,7 +79,7 @@ class Fetching:
                 if asked.connection != connection:
                     asked.others[connection] = None
             elif not self._is_known(txid):
-                peer.backlog.append(txid)
+                peer.backlog[txid] = None
         if len(peer.backlog) > MAX_BACKLOG:
             raise TooManyTold
         self._pump(connection, peer, now)
@@ -104,10 +108,12 @@ class Fetching:
             return
         self._look_ms = now.mono_ms + _LOOK_MS
         self._pass_on([txid for txid, asked in self._asked.items() if now.mono_ms >= asked.until_ms], now)
+        self.go_on(now)
 
     def deadline(self, now: Now) -> int | None:
         """Return when `tick` is wanted next; monotonic milliseconds."""
-        return max(self._look_ms, now.mono_ms + 1) if self._asked else None
+        waits = self._asked or any(peer.backlog for peer in self._peers.values())
+        return max(self._look_ms, now.mono_ms + 1) if waits else None
 
     def _pass_on(self, txids: Iterable[bytes], now: Now) -> None:
         """Give these to others that told of them, ahead of what else those told of."""
@@ -118,16 +124,25 @@ class Fetching:
                 self._peers[asked.connection].asked -= 1
             others = [connection for connection in asked.others if connection in self._peers]
             if others and not self._is_known(txid):
-                self._peers[others[0]].backlog.appendleft(txid)
+                backlog = self._peers[others[0]].backlog
+                backlog[txid] = None
+                backlog.move_to_end(txid, last=False)
                 taken[others[0]] = None
         for connection in taken:
             self._pump(connection, self._peers[connection], now)
 
+    def go_on(self, now: Now) -> None:
+        """There may be room again for what peers told of."""
+        for connection, peer in self._peers.items():
+            if peer.backlog:
+                self._pump(connection, peer, now)
+
     def _pump(self, connection: int, peer: _Peer, now: Now) -> None:
-        """Ask for what fits into the window."""
-        wanted = []
-        while peer.backlog and peer.asked < IN_FLIGHT:
-            txid = peer.backlog.popleft()
+        """Ask for what fits into the window, and into what is still to be checked."""
+        wanted: list[bytes] = []
+        room = self._room()
+        while peer.backlog and peer.asked < IN_FLIGHT and len(wanted) < room:
+            txid, _ = peer.backlog.popitem(last=False)
             asked = self._asked.get(txid)
             if asked is not None:
                 if asked.connection != connection:

@@ -7,7 +7,6 @@ served of the book waits until it is durable, and stored bytes are hashed again 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -57,7 +56,7 @@ class _Peer:
     known: Recent[bytes, None] = field(default_factory=lambda: Recent(KNOWN_ENTRIES))
     to_tell: dict[bytes, None] = field(default_factory=dict)
     flush_ms: int | None = None
-    to_serve: deque[bytes] = field(default_factory=deque)
+    to_serve: dict[bytes, None] = field(default_factory=dict)
 
 
 class Gossip:
@@ -72,15 +71,19 @@ class Gossip:
         out: Outbox,
         pending: Callable[[bytes], Entry | None],
         is_known: Callable[[bytes], bool],
+        room: Callable[[], int],
     ) -> None:
-        """`pending(txid)` gives an entry to be handed out; `is_known(txid)` means that none is wanted."""
+        """`pending(txid)` gives an entry to be handed out; `is_known(txid)` means that none is wanted.
+
+        `room()` tells how many more could be taken in now.
+        """
         self._store = store
         self._chain = chain
         self._sync = sync
         self._sessions = sessions
         self._out = out
         self._pending = pending
-        self._fetching = Fetching(is_known, self._ask)
+        self._fetching = Fetching(is_known, room, self._ask)
         self._peers: dict[int, _Peer] = {}
         self._unheard: dict[bytes, int] = {}
         """Own entries that no peer is known to have -> when to offer them again; monotonic milliseconds."""
@@ -150,6 +153,10 @@ class Gossip:
         for start in range(0, len(txids), MAX_HASHES):
             self._sessions.send(connection, GetData(Kind.ENTRY, tuple(txids[start : start + MAX_HASHES])))
 
+    def fetch_more(self, now: Now) -> None:
+        """Ask for entries that there was no room for."""
+        self._fetching.go_on(now)
+
     def not_found(self, connection: int, txids: Sequence[bytes], now: Now) -> None:
         """Take a NOT_FOUND of entries."""
         self._fetching.not_found(connection, txids, now)
@@ -176,23 +183,23 @@ class Gossip:
     def new_tip(self, record: BlockRecord, batch: int) -> None:
         """Tell everyone of a new tip, once it is durable."""
         for session in self._sessions.open():
-            best = self._sync.known_best(session.connection)
-            if best is not None and self._chain.tree.is_ancestor(record, best):
-                continue
-            self._tell_of_tip(session, record, best, batch)
-            self._sync.learned(session.connection, record)
+            known = self._sync.known_to(session.connection)
+            if not any(self._chain.tree.is_ancestor(record, one) for one in known):
+                self._tell_of_tip(session, record, known, batch)
 
     def _tell_of_tip(
-        self, session: Session, record: BlockRecord, best: BlockRecord | None, batch: int
+        self, session: Session, record: BlockRecord, known: Sequence[BlockRecord], batch: int
     ) -> None:
         tree = self._chain.tree
-        if best is not None:
-            fork = tree.fork_point(record, best)
-            if record.height - fork.height <= TOLD_AT_ONCE:
-                headers = tuple(block.header.raw for block in tree.path(fork, record))
-                self._sessions.send(session.connection, Headers(headers), batch)
-                return
-        self._sessions.send(session.connection, Inventory(Kind.BLOCK, (record.hash,)), batch)
+        forks = [tree.fork_point(record, one) for one in known]
+        fork = max(forks, key=lambda one: one.height, default=None)
+        if fork is None or record.height - fork.height > TOLD_AT_ONCE:
+            # It asks for the headers between, and only then knows this one.
+            self._sessions.send(session.connection, Inventory(Kind.BLOCK, (record.hash,)), batch)
+            return
+        headers = tuple(block.header.raw for block in tree.path(fork, record))
+        self._sessions.send(session.connection, Headers(headers), batch)
+        self._sync.told(session.connection, record)
 
     def asked_for_headers(self, connection: int, asked: GetHeaders) -> None:
         """Answer GET_HEADERS from the main chain."""
@@ -209,6 +216,9 @@ class Gossip:
             if asked.stop.strip(b"\x00") and hash_header(raw) == asked.stop:
                 break
         self._sessions.send(connection, Headers(tuple(headers)), self._out.latest)
+        sent = self._store.main_at(start + len(headers))
+        if sent is not None:
+            self._sync.told(connection, sent)
 
     def _is_on_main(self, record: BlockRecord) -> bool:
         main = self._store.main_at(record.height)
@@ -219,12 +229,12 @@ class Gossip:
         peer = self._peers.get(connection)
         if peer is None:
             return
-        if len(peer.to_serve) + len(hashes) > SERVED_BLOCKS:
+        if len(peer.to_serve.keys() | hashes) > SERVED_BLOCKS:  # what is asked for twice is served once
             self._sessions.fault(
                 connection, "too-many-blocks-asked", _GREEDY_COST, f"{len(hashes)} more blocks at once", now
             )
             return
-        peer.to_serve.extend(hashes)
+        peer.to_serve.update(dict.fromkeys(hashes))
         self.serve(connection)
 
     def serve(self, connection: int) -> None:
@@ -235,7 +245,8 @@ class Gossip:
             return
         missing = []
         while peer.to_serve and not session.is_busy:
-            block_hash = peer.to_serve.popleft()
+            block_hash = next(iter(peer.to_serve))
+            del peer.to_serve[block_hash]
             record = self._store.find(block_hash)
             if (
                 record is None
@@ -275,13 +286,15 @@ class Gossip:
 
     def _offer_again(self, now: Now) -> None:
         due = [txid for txid, due_ms in self._unheard.items() if now.mono_ms >= due_ms]
+        waiting = [txid for txid in due if self._pending(txid) is not None]
         for txid in due:
+            del self._unheard[txid]  # also what was replaced meanwhile
+        for txid in waiting:
             self._unheard[txid] = now.mono_ms + OFFER_AGAIN_MS
-        for start in range(0, len(due), MAX_HASHES):
-            part = tuple(txid for txid in due[start : start + MAX_HASHES] if self._pending(txid) is not None)
+        for start in range(0, len(waiting), MAX_HASHES):
+            told = Inventory(Kind.ENTRY, tuple(waiting[start : start + MAX_HASHES]))
             for connection in self._peers:
-                if part:
-                    self._sessions.send(connection, Inventory(Kind.ENTRY, part))
+                self._sessions.send(connection, told, self._out.latest)
 
     def deadline(self, now: Now) -> int | None:
         """Return when `tick` is wanted next; monotonic milliseconds."""

@@ -18,6 +18,7 @@ from node.ledger import rules
 from node.ledger.entry import Entry, decode_entry
 from node.ledger.errors import RuleBroken
 from node.mempool import Checked, Held, InCheck, Mempool, Refused, Saved, Verified
+from node.mempool.checking import MAX_IN_CHECK
 from node.messages import Reject
 from node.outbox import Outbox
 from node.recent import Recent
@@ -28,6 +29,8 @@ MAX_TURNED_AWAY: Final = 10_000
 """Refused entries that are remembered until the next tip."""
 FROM_FILE: Final = -1
 """Origin of an entry that was saved when the node stopped."""
+_PASSING: Final = ("checks-full", "already-in-check", "already-pending")
+"""Codes of refusals that say nothing about the entry."""
 RESTORED_AT_ONCE: Final = 2_000
 """Saved entries whose signatures are checked together; the others wait, or they would fill the check."""
 
@@ -87,6 +90,10 @@ class Intake:
             or txid in self._restoring
             or txid in self._turned_away
         )
+
+    def room(self) -> int:
+        """Return how many entries of peers could be taken in now; some places are for those typed here."""
+        return MAX_IN_CHECK // 2 - len(self._in_check)
 
     def tip_changed(self) -> None:
         """Look again at what was refused: it may fit the new tip."""
@@ -277,7 +284,8 @@ class Intake:
         entry = held.entry
         self._answer_askers(entry, _refusal(refused.code, refused.detail, refused.hint))
         if held.origin > 0:
-            self._turned_away.note(entry.txid, None)
+            if refused.code not in _PASSING:
+                self._turned_away.note(entry.txid, None)
             self._out.notice(
                 "entry-refused",
                 f"peer {self._sessions.name(held.origin)}: entry {_short(entry)} refused ({refused.code})",

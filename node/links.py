@@ -39,6 +39,11 @@ ADDRESSES_MS: Final = 60_000
 """GET_ADDRESSES is answered once in this time; others of the same peer get nothing."""
 
 
+_NONCES: Final = 512
+_OUTWARD: Final = 8
+"""Places kept for peers that we dial."""
+
+
 class Random(Protocol):
     """The randomness that the driver hands in."""
 
@@ -102,8 +107,8 @@ class Links:
             self.book.addresses.mark_own(Endpoint(host, settings.port))
         self._dials: dict[int, Endpoint] = {}
         self._next_dial = 1
-        self._nonces: dict[bytes, int] = {}
-        """Of our HELLOs on connections that are there -> connection: to notice talking to oneself."""
+        self._nonces: dict[bytes, None] = {}
+        """Of our last HELLOs, to notice talking to oneself, also at the end that hears of it second."""
         self._told_addresses_ms: dict[int, int] = {}
         self._told_networks: dict[str, None] = {}
         self.on_lost: Callable[[Session, Now], None] = lambda *_: None
@@ -135,7 +140,9 @@ class Links:
             heard_ms=now.mono_ms,
         )
         self._sessions.add(session)
-        self._nonces[hello.nonce] = event.connection
+        self._nonces[hello.nonce] = None
+        if len(self._nonces) > _NONCES:
+            del self._nonces[next(iter(self._nonces))]
         why_not = self._why_not(session, now)
         if why_not:
             self._drop(session, why_not, now)
@@ -161,13 +168,22 @@ class Links:
         ban = self.book.banned(session.host, None, now.wall_ms)
         if ban is not None:
             return f"{session.host} is banned: {ban.reason}"
-        if session.dial is None and len(self._sessions.every()) > self._settings.max_peers:
+        if session.dial is None and len(self._sessions.every()) > self._settings.max_peers - self._kept():
             return "no room for more peers"
         return ""
 
+    def _kept(self) -> int:
+        """Return how many places are kept for peers that we dial: callers must not take them all."""
+        dialled = sum(session.dial is not None for session in self._sessions.every())
+        return max(0, min(_OUTWARD, self._settings.max_peers // 2) - dialled)
+
+    def _may_dial(self) -> bool:
+        inward = sum(session.dial is None for session in self._sessions.every())
+        return inward + len(self._dials) < self._settings.max_peers
+
     def opened(self, session: Session, hello: Hello, now: Now) -> bool:
         """Take up a peer that has proven who it is; False where the connection is not kept."""
-        session.clock_offset_ms = hello.time_ms - now.wall_ms
+        session.clock_ms = hello.time_ms - now.mono_ms
         identity = hello.identity
         ban = self.book.banned(session.host, identity, now.wall_ms)
         if ban is not None:
@@ -180,7 +196,7 @@ class Links:
         session.name = self.book.names.display_name(identity, endpoint)
         if session.dial is not None:
             self.book.addresses.worked(endpoint, now.wall_ms)
-        elif hello.port:
+        elif hello.port and self.book.names.expected(endpoint) in (None, identity):
             self.book.addresses.called(endpoint, now.wall_ms)
         way = "connected to" if session.dial is not None else "was connected from"
         self._out.notice(
@@ -266,12 +282,8 @@ class Links:
         self._ended(session, reason, now)
 
     def _ended(self, session: Session, reason: str, now: Now) -> None:
-        was_open, session.is_open = session.is_open, False
         endpoint = self._endpoint_of(session)
-        for nonce in [
-            nonce for nonce, connection in self._nonces.items() if connection == session.connection
-        ]:
-            del self._nonces[nonce]
+        was_open, session.is_open = session.is_open, False
         self._told_addresses_ms.pop(session.connection, None)
         if session.dial is not None:
             self._dials.pop(session.dial, None)
@@ -293,8 +305,10 @@ class Links:
             self._drop(session, "that is this node itself", now)
             return
         if not fault.cost:
-            level = Level.DEBUG if session.name in self._told_networks else Level.WARNING
-            self._told_networks[session.name] = None
+            # One that dials us comes from another port each time.
+            whom = session.host if session.dial is None else session.name
+            level = Level.DEBUG if whom in self._told_networks else Level.WARNING
+            self._told_networks[whom] = None
             if len(self._told_networks) > self._settings.max_peers:
                 del self._told_networks[next(iter(self._told_networks))]
             self._out.notice("peer-refused", f"peer {session.name}: refused ({fault})", level)
@@ -346,7 +360,7 @@ class Links:
                 self._drop(session, f"silent for {SILENCE_MS // 1000} s", now)
             elif session.ping_token is None and now.mono_ms >= session.ping_ms + PING_MS:
                 self._ping(session, now)
-        if len(self._sessions.every()) + len(self._dials) < self._settings.max_peers + 1:
+        if self._may_dial():
             self._dial(now)
 
     def _dial(self, now: Now) -> None:
@@ -378,7 +392,7 @@ class Links:
             else:
                 times.append(session.ping_ms + PING_MS)
         next_dial = self.book.addresses.next_deadline()
-        if next_dial is not None and len(self._sessions.every()) <= self._settings.max_peers:
+        if next_dial is not None and self._may_dial():
             times.append(max(next_dial, now.mono_ms + 10))
         return min(times, default=None)
 
@@ -451,13 +465,17 @@ class Links:
         """Return where the peer of an open session listens."""
         return str(self._endpoint_of(session))
 
-    def clock_offset_ms(self) -> int:
+    def clock_offset_ms(self, now: Now) -> int:
         """Return the median of the peers' clocks less ours."""
-        return median_offset([session.clock_offset_ms for session in self._sessions.open()])
+        return median_offset(self._offsets(now))
 
-    def clock_complaint(self) -> str:
+    def _offsets(self, now: Now) -> list[int]:
+        # Theirs go on from their HELLO; ours may have been set right meanwhile.
+        return [session.clock_ms + now.mono_ms - now.wall_ms for session in self._sessions.open()]
+
+    def clock_complaint(self, now: Now) -> str:
         """Return what is wrong with this machine's clock, "" where the peers agree with it."""
-        offsets = [session.clock_offset_ms for session in self._sessions.open()]
+        offsets = self._offsets(now)
         if not clock_is_off(offsets, self._parameters.drift_ms):
             return ""
         off_s = abs(median_offset(offsets)) // 1000

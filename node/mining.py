@@ -83,11 +83,11 @@ class Mining:
         mode: str,
         miner: bytes,
         must_wait: Callable[[Now], bool],
-        complaint: Callable[[], str],
+        complaint: Callable[[Now], str],
     ) -> None:
         """`mode`: off, on-demand or on. `miner`: the key paid.
 
-        `must_wait(now)` is true while a heavier branch is being downloaded; `complaint()` says what people
+        `must_wait(now)` is true while a heavier branch is being downloaded; `complaint(now)` says what people
         must mend before this node may mine, "" where nothing is wrong.
         """
         self._parameters = parameters
@@ -113,6 +113,8 @@ class Mining:
         self._is_held = False
         """Wanted, and kept from it by `_is_hindered`."""
         self._not_before_ms = 0
+        self._awaited: BlockRecord | None = None
+        """A block of our own that is being connected: until then there is nothing to mine on."""
         self.hashrate = 0
         """Hashes per second, as last measured while working; remembered when idle."""
 
@@ -136,7 +138,7 @@ class Mining:
 
     def ask(self, request: int, count: int, now: Now) -> None:
         """Mine `count` blocks for a request of the local socket."""
-        complaint = self._complaint()
+        complaint = self._complaint(now)
         if complaint:
             hint = "or ban the peers whose clocks are wrong; then ask again"
             self._out.emit(Refuse(request, "mining-held", f"not mining: {complaint}", hint))
@@ -169,11 +171,19 @@ class Mining:
         if self._mode == "on-demand":
             self._reckon_demand(now)
         self._is_held = False
-        if not self._wants(now) or self._is_hindered(now):
+        if self._awaits_own() or not self._wants(now) or self._is_hindered(now):
             self._stop()
             return
         if self._job is None or self._is_stale(self._job, now):
             self._begin(now)
+
+    def _awaits_own(self) -> bool:
+        awaited = self._awaited
+        if awaited is not None and (
+            self._chain.tip.work >= awaited.work or self._chain.headers.is_condemned(awaited)
+        ):
+            self._awaited = None
+        return self._awaited is not None
 
     def _reckon_demand(self, now: Now) -> None:
         """On demand: set when to start, where there is something to mine; forget it, where there is not."""
@@ -184,7 +194,7 @@ class Mining:
             self._wish(now.mono_ms + self._random.randrange(LONGEST_WAIT_MS + 1))
 
     def _is_hindered(self, now: Now) -> bool:
-        complaint = self._complaint()
+        complaint = self._complaint(now)
         if complaint and not self._told_complaint:  # once: the seconds in it change all the time
             self._out.notice(
                 "mining-held", f"not mining: {complaint}", Level.WARNING, fields={"reason": complaint}
@@ -269,13 +279,16 @@ class Mining:
         if job is None or job.number != number or job.parent.id != self._chain.tip.id:
             return
         header = replace(job.header, nonce=nonce)
+        if header.timestamp_ms > now.wall_ms + self._parameters.drift_ms:
+            self._stop()  # the clock was set back meanwhile: by it, this block would be from the future
+            return
         raws = tuple(entry.raw for entry in job.entries)
         block = encode_block(header, job.body, job.coinbase.encode(), raws)
         self._own.note(header.hash, job.entries)
         try:
             taken = self._chain.headers.add([header], now.wall_ms, -1)
             if taken.last is not None:
-                self._chain.offer_own(rules.sane_block(block, self._parameters), job.entries)
+                self._awaited = self._chain.offer_own(rules.sane_block(block, self._parameters), job.entries)
         except RuleBroken as broken:
             self.condemned(header.hash, broken)
         # The search goes on when the block is connected, or on the same tip where it was refused.

@@ -43,8 +43,8 @@ class Session:
     ping_token: int | None = None
     ping_ms: int = 0
     """When it was last pinged; monotonic milliseconds."""
-    clock_offset_ms: int = 0
-    """Its clock less ours, as its HELLO came."""
+    clock_ms: int = 0
+    """Its clock by its HELLO, less our monotonic one then."""
 
     @property
     def is_busy(self) -> bool:

@@ -9,9 +9,9 @@ loses its turn, not the node's progress.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from node.chain import Chain
@@ -41,6 +41,8 @@ NEAR_BLOCKS: Final = 40
 """Headers enter the tree when their branch's work passes that of the block this far below the tip."""
 MEASURED_BATCHES: Final = 1 << 21
 """Batches of headers measured before a branch is given up: past the height that a u32 holds."""
+PATIENCE_MS: Final = 20_000
+"""A heavier branch whose blocks do not come hinders mining and telling no longer than this."""
 RIVALS: Final = 4
 """Branches with the tip's own work whose blocks are fetched, so that a tie can be ended."""
 
@@ -70,6 +72,13 @@ class _Measured:
     fetched: int | None = None
     """Once its work is enough: how many batches were fetched again."""
 
+    @property
+    def next_after(self) -> bytes:
+        """Hash of the header that the next answer follows."""
+        if self.fetched is None:
+            return self.last.header.hash
+        return self.batches[self.fetched - 1] if self.fetched else self.fork.hash
+
 
 @dataclass(slots=True)
 class _Peer:
@@ -77,6 +86,8 @@ class _Peer:
 
     best: BlockRecord | None = None
     """The heaviest block of the tree that it has told of."""
+    told: BlockRecord | None = None
+    """The last block whose header we sent it: its blocks are not asked of it, nor told again."""
     asked_ms: int | None = None
     """When GET_HEADERS was sent that is not answered yet."""
     refresh_ms: int = 0
@@ -110,8 +121,8 @@ class Sync:
         self._window_target = -1
         self._block_bytes = parameters.maximum_block_bytes
         """What a block took lately, for the window."""
-        self.progress_ms = 0
-        """When a block last came; monotonic milliseconds."""
+        self._progress_ms: int | None = None
+        """When a block last came, or a heavier branch was first known; monotonic milliseconds."""
 
     # -------------------------------------------------------------------------------------- connections
 
@@ -134,15 +145,18 @@ class Sync:
         peer = self._peers[connection]
         peer.asked_ms = now.mono_ms
         peer.refresh_ms = now.mono_ms + REFRESH_MS
-        self._sessions.send(connection, GetHeaders(locator or self._locator()))
+        self._sessions.send(connection, GetHeaders(locator or self._locator(peer)))
 
-    def _locator(self) -> tuple[bytes, ...]:
+    def _locator(self, peer: _Peer) -> tuple[bytes, ...]:
         """Return where to go on: one block before the best header, so that who has that one shows it.
 
         An empty answer would leave it unknown who has the blocks of headers that came from somebody else.
+        A peer on a branch of its own goes on from there, or a long one would be told again and again.
         """
-        best = self._chain.headers.best
-        return self._chain.tree.locator(self._store.record(best.parent_id) if best.height else best)
+        tree, best = self._chain.tree, self._chain.headers.best
+        if peer.best is not None and not tree.is_ancestor(peer.best, best):
+            best = peer.best
+        return tree.locator(tree.parent(best) if best.height else best)
 
     def told_of(self, connection: int, hashes: Sequence[bytes], now: Now) -> None:
         """Take an INVENTORY of blocks."""
@@ -165,26 +179,37 @@ class Sync:
         peer = self._peers.get(connection)
         if peer is None:
             return
-        peer.asked_ms = None
         try:
             headers = [decode_header(raw) for raw in raws]
             if any(after.previous != before.hash for before, after in pairwise(headers)):
                 raise RuleBroken(Rule.UNKNOWN_PARENT, "headers that do not follow each other")
             for header in headers:
                 rules.sane_header(header)  # what a header claims to be worth counts only where it was done
-            self._place(connection, peer, headers, now)
+            if not self._is_stray(peer, headers):
+                peer.asked_ms = None
+                self._place(connection, peer, headers, now)
         except RuleBroken as broken:
             peer.measured = None
             self._sessions.fault(connection, broken.rule, 100, f"headers: {broken.detail}", now)
         self.schedule(now)
+
+    def _is_stray(self, peer: _Peer, headers: list[Header]) -> bool:
+        """True for a new tip announced while an answer is due: that one will hold what lies between."""
+        if not headers or peer.asked_ms is None:
+            return False
+        previous = headers[0].previous
+        is_next = peer.measured is not None and previous == peer.measured.next_after
+        return not is_next and self._store.find(previous) is None
 
     def _place(self, connection: int, peer: _Peer, headers: list[Header], now: Now) -> None:
         if not headers:
             peer.measured = None
             return
         if peer.measured is not None:
-            self._go_on_measuring(connection, peer, peer.measured, headers, now)
-            return
+            if headers[0].previous == peer.measured.next_after:
+                self._go_on_measuring(connection, peer, peer.measured, headers, now)
+                return
+            peer.measured = None  # the peer has changed its branch meanwhile: start anew, nobody to blame
         parent = self._store.find(headers[0].previous)
         if parent is None:
             self._not_connected(connection, peer, now)
@@ -223,11 +248,15 @@ class Sync:
                 f"peer {self._sessions.name(connection)}: block {headers[-1].height} from the future waits",
                 fields={"height": headers[-1].height},
             )
-        elif len(headers) == MAX_HEADERS:
-            self._ask_headers(connection, now)
+        elif len(headers) == MAX_HEADERS and taken.last is not None:
+            # From where this branch is now: from the best header on, a lighter one would never end.
+            self._ask_headers(connection, now, self._chain.tree.locator(taken.last))
 
     def _has(self, peer: _Peer, record: BlockRecord) -> None:
-        if peer.best is None or record.work > peer.best.work:
+        headers = self._chain.headers
+        if headers.is_condemned(record):
+            return
+        if peer.best is None or record.work > peer.best.work or headers.is_condemned(peer.best):
             peer.best = record
 
     def _go_on_measuring(
@@ -238,12 +267,7 @@ class Sync:
             self._fetch_again(connection, peer, measured, headers, now)
             return
         for header in headers:
-            if header.previous != measured.last.header.hash:
-                peer.measured = None  # the peer has changed its branch meanwhile: start anew, nobody to blame
-                self._ask_headers(connection, now)
-                return
             rules.check_header_in_context(header, measured.last, self._parameters)
-            rules.sane_header(header)
             chain_time = rules.chain_time_of(header, measured.last, self._parameters)
             measured.last = _Placed(header, chain_time)
             measured.work += header.work
@@ -261,7 +285,7 @@ class Sync:
     ) -> None:
         """Take one batch of a branch whose work was measured: it must end in the hash it ended in then."""
         batch = measured.fetched or 0
-        if len(headers) > 0 and headers[-1].hash != measured.batches[batch]:
+        if headers[-1].hash != measured.batches[batch]:
             cut = [index for index, header in enumerate(headers) if header.hash == measured.batches[batch]]
             if not cut:
                 peer.measured = None
@@ -280,9 +304,10 @@ class Sync:
         taken = self._chain.headers.add(headers, now.wall_ms, connection)
         if taken.last is not None:
             self._has(peer, taken.last)
-        if peer.measured is None or taken.parked:
+        if taken.parked:
             peer.measured = None
-            self._ask_headers(connection, now)
+        elif peer.measured is None and taken.last is not None:
+            self._ask_headers(connection, now, self._chain.tree.locator(taken.last))
         else:
             self._ask_headers(connection, now, (headers[-1].hash,))
 
@@ -303,7 +328,7 @@ class Sync:
                 connection, "unrequested-block", _UNREQUESTED_COST, "a block nobody asked for", now
             )
             return
-        peer.progress_ms = self.progress_ms = now.mono_ms
+        peer.progress_ms = self._progress_ms = now.mono_ms
         peer.rest_until_ms = 0
         peer.stall_ms = max(FIRST_STALL_MS, peer.stall_ms * 7 // 8)
         self._block_bytes = (self._block_bytes * 7 + len(raw)) // 8
@@ -329,14 +354,19 @@ class Sync:
 
     def schedule(self, now: Now) -> None:
         """Ask peers for the blocks that are wanted next."""
-        wanted = self._wanted()
-        if not wanted:
+        if not self._has_heavier():
+            self._progress_ms = None
+        elif self._progress_ms is None:
+            self._progress_ms = now.mono_ms
+        able = self._able(now)
+        if not able:
             return
         room = max(0, WINDOW_BYTES - self._chain.held_bytes) // max(1, self._block_bytes) - len(self._owner)
+        if not self._owner:
+            room = max(room, 1)  # what is needed first always may come
         requests: dict[int, list[bytes]] = {}
-        able = self._able(now)
-        for record in wanted:
-            if room <= 0 and requests:
+        for record in self._wanted():
+            if room <= 0 or not able:
                 break
             connection = self._pick(record, able)
             if connection is None:
@@ -351,19 +381,22 @@ class Sync:
         for connection, hashes in requests.items():
             self._sessions.send(connection, GetData(Kind.BLOCK, tuple(hashes)))
 
-    def _wanted(self) -> list[BlockRecord]:
-        """Return blocks to be asked for, in the order in which they are needed."""
+    def _wanted(self) -> Iterator[BlockRecord]:
+        """Yield blocks to be asked for, in the order in which they are needed."""
         tip, best = self._chain.tip, self._chain.headers.best
-        wanted: list[BlockRecord] = []
         if best.work > tip.work:
             self._move_window(best)
-            wanted += [r for r in self._window if r.hash not in self._owner and not self._chain.has_body(r)]
+            yield from (record for record in self._window if self._is_missing(record))
         for rival in self._rivals(tip):
             base = self._chain.tree.last_that(rival, self._chain.is_prepared)
-            if rival.height - base.height <= IN_FLIGHT:
-                path = self._chain.tree.path(base, rival)
-                wanted += [r for r in path if r.hash not in self._owner and not self._chain.has_body(r)]
-        return wanted
+            path = islice(self._chain.tree.path(base, rival), WINDOW)
+            yield from (record for record in path if self._is_missing(record))
+
+    def _is_missing(self, record: BlockRecord) -> bool:
+        return record.hash not in self._owner and not self._chain.has_body(record)
+
+    def _has_heavier(self) -> bool:
+        return self._chain.headers.best.work > self._chain.tip.work
 
     def _rivals(self, tip: BlockRecord) -> list[BlockRecord]:
         heads = [leaf for leaf in self._chain.headers.heads() if leaf.work == tip.work and leaf.id != tip.id]
@@ -388,8 +421,9 @@ class Sync:
         }
 
     def _pick(self, record: BlockRecord, able: dict[int, int]) -> int | None:
-        """Choose the peer with most room that has the block."""
-        for connection in sorted(able, key=lambda connection: -able[connection]):
+        """Choose the peer with most room that has the block; one that still owes it only if no other has."""
+        by_room = sorted(able, key=lambda one: (record.hash in self._peers[one].late, -able[one]))
+        for connection in by_room:
             peer = self._peers[connection]
             if (
                 peer.best is not None
@@ -412,9 +446,13 @@ class Sync:
             answer_due = peer.asked_ms is not None and now.mono_ms >= peer.asked_ms + HEADERS_ANSWER_MS
             if answer_due or (peer.asked_ms is None and now.mono_ms >= peer.refresh_ms):
                 peer.measured = None
+                peer.missing.clear()  # it may have them by now
                 self._ask_headers(connection, now)
-        for parked in self._chain.headers.due(now.wall_ms):
-            self._enter_parked(parked.header, parked.origin, now)
+        parked = self._chain.headers.due(now.wall_ms)
+        for one in parked:
+            self._enter_parked(one.header, one.origin, now)
+        if parked:
+            self._ask_all(now)
         self.schedule(now)
 
     def _stalled(self, connection: int, peer: _Peer, now: Now) -> None:
@@ -441,11 +479,14 @@ class Sync:
             )
             return
         peer = self._peers.get(origin)
-        if peer is not None:
-            if taken.last is not None:
-                self._has(peer, taken.last)
-            # More may have been built on it meanwhile.
-            self._ask_headers(origin, now)
+        if peer is not None and taken.last is not None:
+            self._has(peer, taken.last)
+
+    def _ask_all(self, now: Now) -> None:
+        """A parked header has entered: others may have it too, and more may have been built on it."""
+        for connection, peer in self._peers.items():
+            if peer.asked_ms is None and peer.measured is None:
+                self._ask_headers(connection, now)
 
     def deadline(self, now: Now) -> int | None:
         """Return when `tick` is wanted next; monotonic milliseconds."""
@@ -468,8 +509,25 @@ class Sync:
         peer = self._peers.get(connection)
         return peer.best if peer is not None else None
 
+    def known_to(self, connection: int) -> list[BlockRecord]:
+        """Return the blocks up to which a peer knows the headers: by what it told, and by what we told it."""
+        peer = self._peers.get(connection)
+        return [] if peer is None else [known for known in (peer.best, peer.told) if known is not None]
+
+    def told(self, connection: int, record: BlockRecord) -> None:
+        """Note that we sent a peer this block's header."""
+        peer = self._peers.get(connection)
+        if peer is not None:
+            peer.told = record
+
+    def is_downloading(self, now: Now) -> bool:
+        """True while blocks of a heavier branch come in; withheld ones soon count as none."""
+        if self._progress_ms is None or not self._has_heavier():
+            return False
+        return now.mono_ms - self._progress_ms < PATIENCE_MS
+
     def learned(self, connection: int, record: BlockRecord) -> None:
-        """Note that a peer has a block: we sent it, or it asked for what follows it."""
+        """Note that a peer has a block: it asked for what follows it."""
         peer = self._peers.get(connection)
         if peer is not None:
             self._has(peer, record)
@@ -478,8 +536,10 @@ class Sync:
         """Return whether no connected peer has shown a heavier branch than `tip`, and what to tell people."""
         if not self._peers:
             return True, "no peers"
-        best = self._chain.headers.best
         measuring = [peer.measured for peer in self._peers.values() if peer.measured is not None]
+        shown = [peer.best for peer in self._peers.values() if peer.best is not None]
+        shown = [best for best in shown if not self._chain.headers.is_condemned(best)]
+        best = max(shown, key=lambda record: record.work, default=tip)
         if best.work > tip.work:
             return False, f"downloading blocks: {tip.height} of {best.height}"
         if any(measured.work > tip.work for measured in measuring):
