@@ -28,7 +28,7 @@ from node.jsonrpc import Call, RpcError
 from node.methods import LEVELS, SUBSCRIBE_PARAMS, Node, Read, Ready, Submission, arguments, method_of
 from node.private import FILE_MODE, PathError, trouble
 from node.query import BookDamaged, ChainChanged, NotFound, Query
-from node.session import Reply, Session
+from node.socket_session import Reply, Session
 from node.storage.faults import BookFault
 
 MAX_SESSIONS: Final = 64

@@ -20,7 +20,7 @@ from node.ledger.address import encode_address
 from node.ledger.entry import Entry, decode_entry, signed_message
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
-from node.session import Reply, Session
+from node.socket_session import Reply, Session
 from tests.building import Built, ChainBuilder, key
 from tests.memory_book import MemoryBook
 

@@ -77,7 +77,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.clock", "node.log_lines", "node.log_file", "node.summary"),
     ("node.log",),
     ("node.methods", "node.transport"),
-    ("node.session",),
+    ("node.socket_session",),
     ("node.control",),
     ("node.daemon",),
     ("node.startup",),
@@ -118,7 +118,7 @@ PURE_IMPORTS = frozenset(
 """All that pure modules may import besides each other: no clock, no disk, no socket, no dice."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    "asyncio": ("miner", "transport", "listeners", "session", "control", "daemon", "startup"),
+    "asyncio": ("miner", "transport", "listeners", "socket_session", "control", "daemon", "startup"),
     "click": ("cli",),
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
     "logging": ("miner", "transport", "control", "log", "log_file"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from node import jsonrpc, session
+from node import jsonrpc, socket_session
 from node.control import MAX_SESSIONS, Control
 from node.events import Answer, Forget, Level, MineBlocks, Notice, Refuse, Submit
 from node.ledger.entry import Entry
@@ -325,7 +325,7 @@ async def test_a_fault_of_this_program_is_logged_and_ends_neither_node_nor_conne
 
 async def test_a_line_that_never_ends_is_refused_by_name(node: FakeNode) -> None:
     async with running(node) as path, connected(path) as client:
-        client.writer.write(b"x" * (session.MAX_LINE + 1))
+        client.writer.write(b"x" * (socket_session.MAX_LINE + 1))
         closed = await client.receive()
         assert closed["method"] == "closed"
         assert closed["params"]["code"] == "line-too-long"
@@ -334,8 +334,8 @@ async def test_a_line_that_never_ends_is_refused_by_name(node: FakeNode) -> None
 async def test_no_more_calls_are_taken_than_may_be_under_way(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "MAX_UNDER_WAY", 10)
-    monkeypatch.setattr(session, "MAX_MERGED", 4)
+    monkeypatch.setattr(socket_session, "MAX_UNDER_WAY", 10)
+    monkeypatch.setattr(socket_session, "MAX_MERGED", 4)
     node.answers = False
     entries = [payment(node, nonce) for nonce in range(35)]
     async with running(node) as path, connected(path) as client, connected(path) as other:
@@ -360,7 +360,7 @@ async def test_no_more_calls_are_taken_than_may_be_under_way(
 async def test_questions_wait_while_many_are_under_way(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "MAX_READS", 2)
+    monkeypatch.setattr(socket_session, "MAX_READS", 2)
     async with running(node) as path, connected(path) as client:
         for number in range(50):
             client.send("block", number, name=1)
@@ -372,7 +372,7 @@ async def test_answers_that_nobody_reads_stop_the_questions(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that sends and never reads fills its own side, not the node's memory."""
-    monkeypatch.setattr(session, "_PAUSE_ABOVE", 1 << 12)
+    monkeypatch.setattr(socket_session, "_PAUSE_ABOVE", 1 << 12)
     asked = 0
     status = node.status
 
@@ -437,7 +437,7 @@ async def test_a_subscriber_gets_each_notice_of_its_level(node: FakeNode) -> Non
 async def test_a_subscriber_that_does_not_read_is_disconnected_with_the_reason(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "MAX_UNREAD", 1 << 16)
+    monkeypatch.setattr(socket_session, "MAX_UNREAD", 1 << 16)
     async with running(node) as path, connected(path, limit=1 << 16) as client:
         assert "result" in await client.ask("subscribe")
         node_notices = 0
