@@ -110,7 +110,8 @@ class Links:
         self._nonces: dict[bytes, None] = {}
         """Of our last HELLOs, to notice talking to oneself, also at the end that hears of it second."""
         self._told_addresses_ms: dict[int, int] = {}
-        self._told_networks: dict[str, None] = {}
+        self._told_refusals: dict[tuple[str, str], None] = {}
+        """Whom we told that we cannot talk to, and why: once."""
         self.on_lost: Callable[[Session, Now], None] = lambda *_: None
         """Called with each open session that ended, by whomever."""
         self._last_tick_ms = 0
@@ -306,11 +307,11 @@ class Links:
             return
         if not fault.cost:
             # One that dials us comes from another port each time.
-            whom = session.host if session.dial is None else session.name
-            level = Level.DEBUG if whom in self._told_networks else Level.WARNING
-            self._told_networks[whom] = None
-            if len(self._told_networks) > self._settings.max_peers:
-                del self._told_networks[next(iter(self._told_networks))]
+            whom = (session.host if session.dial is None else session.name, fault.code)
+            level = Level.DEBUG if whom in self._told_refusals else Level.WARNING
+            self._told_refusals[whom] = None
+            if len(self._told_refusals) > self._settings.max_peers:
+                del self._told_refusals[next(iter(self._told_refusals))]
             self._out.notice("peer-refused", f"peer {session.name}: refused ({fault})", level)
             self._drop(session, fault.code, now)
             return

@@ -1,4 +1,4 @@
-"""The lab of each acceptance test, and what its nodes said in the report of a failure."""
+"""The labs of acceptance tests, and what their nodes said in the report of a failure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,19 @@ _LAB = pytest.StashKey[Lab]()
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    """A lab whose processes are ended with the test. None of them may have shown a traceback."""
-    made = Lab(tmp_path)
+    """A lab for one test."""
+    yield from _opened(request, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab for all tests of a module."""
+    yield from _opened(request, tmp_path_factory.mktemp("lab"))
+
+
+def _opened(request: pytest.FixtureRequest, folder: Path) -> Iterator[Lab]:
+    """Make a lab; at its end its processes are ended. None of them may have shown a traceback."""
+    made = Lab(folder)
     request.node.stash[_LAB] = made
     yield made
     made.close()
@@ -27,7 +38,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the logs to the report of a failure."""
     report = yield
-    made = item.stash.get(_LAB, None)
-    if report.failed and made is not None:
-        report.sections += [(f"log of {name}", text) for name, text in made.logs()]
+    if report.failed:
+        labs = [node.stash[_LAB] for node in item.listchain() if _LAB in node.stash]
+        report.sections += [(f"log of {name}", text) for made in labs for name, text in made.logs()]
     return report

@@ -83,6 +83,40 @@ def until(condition: Callable[[], T | None], what: str, seconds: float = PATIENC
         time.sleep(_LOOK_AGAIN_S)
 
 
+class Process(NamedTuple):
+    """A process of the system."""
+
+    parent: int
+    resident_bytes: int
+
+
+def processes() -> dict[int, Process]:
+    """Return all processes by their number, but for dead ones that nobody has collected."""
+    if Path("/proc/self/stat").exists():
+        return _processes_of_linux()
+    words = ["ps", "-A", "-o", "pid=,ppid=,rss=,stat="]
+    listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    rows = (row.split(maxsplit=3) for row in listed.splitlines())
+    return {
+        int(pid): Process(int(parent), int(resident) * 1024)
+        for pid, parent, resident, state in rows
+        if not state.startswith("Z")
+    }
+
+
+def _processes_of_linux() -> dict[int, Process]:
+    """Read them where Linux has them: `ps` is not everywhere (proc(5))."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            # Behind the name, which may hold anything: state, parent, ...; resident pages are the 24th field.
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if fields[0] != "Z":
+                resident = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+                found[int(path.parent.name)] = Process(int(fields[1]), resident)
+    return found
+
+
 def free_port() -> int:
     """Return a port that nobody listens on, out of the range that systems hand out by themselves."""
     while True:
@@ -199,10 +233,8 @@ class Node:
         self, *words: str, seconds: float = PATIENCE_S, by_port: bool = False
     ) -> subprocess.CompletedProcess[str]:
         """Run a command against this node, as people type it; the node named by its folder or its port."""
-        which = ["--port", str(self.port)] if by_port else ["--data-dir", str(self.folder)]
-        command = [sys.executable, str(ROOT / "cli.py"), *which, *words]
         done = subprocess.run(
-            command,
+            self._words(words, by_port=by_port),
             cwd=self.working,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -213,6 +245,22 @@ class Node:
         )
         assert "Traceback" not in done.stderr, f"{words}: {done.stderr}"
         return done
+
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command against this node, whose output is read as it comes."""
+        return subprocess.Popen(
+            self._words(words),
+            cwd=self.working,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _words(self, words: Sequence[str], *, by_port: bool = False) -> list[str]:
+        which = ["--port", str(self.port)] if by_port else ["--data-dir", str(self.folder)]
+        return [sys.executable, str(ROOT / "cli.py"), *which, *words]
 
     def cli(self, *words: str, status: int = 0) -> Any:  # noqa: ANN401 - JSON
         """Run a command, which must end with this status; return the JSON that it prints."""
@@ -228,12 +276,16 @@ class Node:
         assert len(lines) == 1, done.stderr
         return Refused(done.returncode, **json.loads(lines[0]))
 
-    def connect(self) -> Client:
-        """Connect to its socket. Raises OSError."""
+    def socket_path(self) -> Path:
+        """Return where its socket is, or will be. Raises FileNotFoundError when it is not known yet."""
         path = find_socket(self.folder)
         if path is None:
             raise FileNotFoundError("no socket yet")
-        return Client(path)
+        return path
+
+    def connect(self) -> Client:
+        """Connect to its socket. Raises OSError."""
+        return Client(self.socket_path())
 
     def call(self, method: str, **params: object) -> Any:  # noqa: ANN401 - JSON
         """Ask over the socket, without the time that a command takes to start."""
@@ -255,11 +307,7 @@ class Node:
 
     def workers(self) -> list[int]:
         """Return the processes that it started, by number."""
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
-        )
-        rows = (row.split() for row in listed.stdout.splitlines())
-        return [int(pid) for pid, parent, state in rows if int(parent) == self.pid and state[0] != "Z"]
+        return [pid for pid, process in processes().items() if process.parent == self.pid]
 
 
 class Client:

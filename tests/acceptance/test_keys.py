@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +37,9 @@ def test_no_key_and_no_passphrase_passes_the_sockets_when_people_pay(lab: Lab) -
     network = lab.network(QUICK)
     ann = lab.node("ann", "--mine", "off", network=network).start()
     with (
+        tempfile.TemporaryDirectory(prefix="ear-", dir="/tmp") as short,  # a socket's path is short
         Proxy(target=ann.port) as wire,
-        Proxy(target=ann.folder / "node.sock", place=lab.folder / "ear.sock") as ear,
+        Proxy(target=ann.socket_path(), place=Path(short) / "ear.sock") as ear,
     ):
         bob = lab.node("bob", "--mine", "off", network=network, peers=[f"127.0.0.1:{wire.port}"]).start()
         ann.cli("mine", "2")
@@ -46,7 +49,7 @@ def test_no_key_and_no_passphrase_passes_the_sockets_when_people_pay(lab: Lab) -
         locked = ("--passphrase-file", str(passphrase_file))
         savings = ann.cli("wallet", "new", "savings", *locked)["address"]
 
-        listening = ("--socket", str(lab.folder / "ear.sock"))
+        listening = ("--socket", str(Path(short) / "ear.sock"))
         txids = [ann.cli(*listening, "send", savings, "20", "--memo", "put aside")["txid"]]
         txids.append(ann.cli(*listening, "bump", txids[0], "--fee", "0.05")["txid"])
         ann.cli(*listening, "mine", "1")

@@ -75,6 +75,30 @@ def test_two_halves_that_mined_and_paid_agree_on_the_heavier_and_lose_no_payment
     assert ann.cli("verify")["ok"]
 
 
+def test_a_node_killed_right_after_a_switch_still_has_what_came_back(
+    halves: tuple[Proxy, list[Node]],
+) -> None:
+    proxy, [ann, bob, carol, dave] = halves
+    proxy.part()
+    connected(bob, 1)
+    txid = ann.cli("send", bob.status()["address"], "7", "--memo", "undone")["txid"]
+    ann.cli("mine", "1")
+    dave.cli("mine", "3")
+    agreed([ann, bob], 3)
+    agreed([carol, dave], 5)
+    proxy.join()
+    until(lambda: ann.height() == 5, "ann has switched")
+    for node in (ann, bob, carol, dave):
+        node.kill()
+    ann.start()
+    until(
+        lambda: ann.call("tx", txid=txid)["status"] == "pending",
+        "the payment waits, with nobody to tell of it",
+    )
+    ann.cli("mine", "1")
+    assert ann.cli("tx", txid)["status"] == "confirmed"
+
+
 def test_a_switch_that_undoes_many_blocks_is_loud(halves: tuple[Proxy, list[Node]]) -> None:
     proxy, [ann, bob, carol, dave] = halves
     proxy.part()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import select
 import time
+from typing import Any
 
 import pytest
 
@@ -79,6 +82,22 @@ def test_a_late_joiner_catches_up_and_pays_from_what_it_earned(lab: Lab) -> None
     assert confirmed(ann, back)["memo"] == "thanks"
 
 
+def test_friends_start_a_book_of_their_own_with_the_file_that_one_of_them_made(lab: Lab) -> None:
+    ann = lab.node("ann", "--mine", "off")
+    ann.cli("network", "new", "corner-shop", "--symbol", "CUP", "--decimals", "0", "--min-fee", "1")
+    path = lab.folder / "corner-shop.toml"
+    assert ann.refused("network", "new", "corner-shop").status == 1, "never overwritten"
+    ann.command += ["--config", str(path)]
+    ann.start()
+    bob = lab.node("bob", "--mine", "off", network=path, peers=[ann.address]).start()
+    connected(bob, 1)
+    assert ann.status()["network"] == bob.status()["network"] == "corner-shop"
+    assert "for trying out" not in ann.log()
+    assert ann.call("info")["symbol"] == "CUP"
+    settings = {row["name"]: row for row in bob.cli("config")}
+    assert settings["network.symbol"]["origin"].startswith(str(path))
+
+
 def test_a_node_that_was_away_finds_what_it_missed_when_it_comes_back(lab: Lab) -> None:
     network = lab.network(QUICK)
     ann, bob = lab.line("ann", "bob", network=network, flags=("--mine", "off"))
@@ -105,6 +124,21 @@ def test_a_peer_that_is_away_does_not_hold_a_payment_up(lab: Lab) -> None:
     assert ann.cli("balance")["confirmed"] == 100_00, (
         "paying oneself mints nothing: the fee came back as miner's"
     )
+
+
+def test_the_gossip_is_watched_as_it_happens_until_the_node_ends(lab: Lab) -> None:
+    node = lab.node("ann", "--mine", "off", network=lab.network(QUICK)).start()
+    with node.begin("--json", "watch") as watching:
+        assert watching.stdout is not None
+        found: list[dict[str, Any]] = []
+        while not found:  # the watcher may take a moment to begin
+            node.call("mine", count=1)
+            ready, _, _ = select.select([watching.stdout], [], [], 1)
+            found = [json.loads(watching.stdout.readline())] if ready else []
+        assert (found[0]["kind"], found[0]["level"]) == ("block-connected", "info")
+        assert found[0]["text"].startswith("mined here: block ")
+        node.stop()
+        assert watching.wait(60) == 3
 
 
 def test_two_calls_to_mine_at_once_give_each_its_own_blocks(lab: Lab) -> None:

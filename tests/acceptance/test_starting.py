@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -129,10 +131,26 @@ def test_two_nodes_started_with_nothing_but_their_ports_find_each_other(lab: Lab
     for node in nodes:
         told = node.run("--json", "--wait", "60", "status", by_port=True)
         assert told.returncode == 0, told.stderr
-        found = list(home.rglob(f"{node.port}/node.sock"))
+        found = list(home.rglob(f"{node.port}/lock"))
         assert len(found) == 1, "each has a folder of its own"
         node.folder = found[0].parent
         connected(node, 1)
+
+
+def test_programs_read_the_log_line_by_line_from_a_file_for_its_owner_alone(lab: Lab) -> None:
+    path = lab.folder / "node.log"
+    flags = ("--mine", "off", "--log-format", "json", "--log-file", str(path))
+    node = lab.node("ann", *flags, network=lab.network(QUICK)).start()
+    (block,) = node.cli("mine", "1")
+    node.stop()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(set(line) >= {"time_ms", "kind", "level", "text", "fields"} for line in told)
+    assert told[0]["fields"]["listens"] == node.address
+    (connected_block,) = [line for line in told if line["kind"] == "block-connected"]
+    assert connected_block["fields"]["hash"] == block
+    seen = [json.loads(line) for line in node.log().splitlines()]
+    assert {line["kind"] for line in seen} <= {"start", "backup-missing", "stop"}, "the rest is in the file"
 
 
 def test_without_a_node_a_command_says_how_to_start_one(lab: Lab) -> None:

@@ -6,11 +6,10 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.acceptance.nodes import QUICK, Lab, Node, connected, until
+from tests.acceptance.nodes import QUICK, Lab, Node, connected, processes, until
 
 pytestmark = pytest.mark.acceptance
 
@@ -26,29 +25,18 @@ def mining(lab: Lab, name: str = "ann") -> Node:
 
 
 def gone(pids: list[int]) -> bool:
-    """Tell whether none of these processes is there, but for dead ones that nobody has collected."""
-    return not any(alive(pid) for pid in pids)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():  # macOS has no such files; its first process collects the dead at once
-        return True
-    return stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] != "Z"
+    """Tell whether none of these processes is there."""
+    return processes().keys().isdisjoint(pids)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_node_in_order(lab: Lab, number: signal.Signals) -> None:
     node = mining(lab)
-    workers = node.workers()
+    workers, socket_path = node.workers(), node.socket_path()
     node.send_signal(number)
     assert node.wait() == 0
     assert gone(workers)
-    assert not (node.folder / "node.sock").exists()
+    assert not socket_path.exists()
     assert node.run("status").returncode == 3
 
 

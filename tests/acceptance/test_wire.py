@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from node.messages import Entries, GetHeaders, Headers, Ping
-from tests.acceptance.nodes import QUICK, Lab, Node, connected, until
+from tests.acceptance.nodes import QUICK, Lab, Node, agreed, connected, processes, until
 from tests.acceptance.stranger import Stranger, frame, hello, introduced
 from tests.building import EASY, ChainBuilder, key
 
@@ -21,22 +20,25 @@ MOST_BYTES = 256 << 20
 """Resident, of a node that strangers do their worst to."""
 
 
+@pytest.fixture(scope="module")
+def pair(shared_lab: Lab) -> Iterator[list[Node]]:
+    """Two nodes with a short chain, for all tests; both end in order."""
+    network = shared_lab.network(QUICK)
+    nodes = shared_lab.line("ann", "bob", network=network, flags=("--mine", "off"))
+    nodes[0].call("mine", count=3)
+    yield nodes
+    for node in nodes:
+        node.stop()
+
+
 @pytest.fixture
-def node(lab: Lab) -> Iterator[Node]:
-    """A node with a peer and a short chain; at the end it must still do its work."""
-    ann, bob = lab.line("ann", "bob", network=lab.network(QUICK), flags=("--mine", "off"))
-    ann.call("mine", count=3)
+def node(pair: list[Node]) -> Iterator[Node]:
+    """The first of them; after each test it must still do its work."""
+    ann = pair[0]
+    connected(ann, 1)
     yield ann
     ann.call("mine", count=1)
-    until(lambda: bob.height() == 4, "bob follows ann still")
-    ann.stop()
-    bob.stop()
-
-
-def resident_bytes(node: Node) -> int:
-    """Return the memory that the process has at the moment, as `ps` tells it."""
-    told = subprocess.run(["ps", "-o", "rss=", "-p", str(node.pid)], capture_output=True, check=True)
-    return int(told.stdout) * 1024
+    agreed(pair, ann.height())
 
 
 def test_bytes_that_mean_nothing_end_their_connection_alone(node: Node) -> None:
@@ -102,7 +104,7 @@ def test_a_peer_that_asks_and_never_reads_fills_nothing(node: Node, kind: str) -
         connected(node, 2)
         greedy.flood(ask, 300)
         assert node.call("mine", count=1)
-        assert resident_bytes(node) < MOST_BYTES
+        assert processes()[node.pid].resident_bytes < MOST_BYTES
 
 
 def test_a_peer_that_sends_what_breaks_the_rules_is_charged_and_named(node: Node) -> None:
@@ -125,7 +127,7 @@ def test_a_forged_payment_is_not_taken_and_its_sender_is_hung_up_on(node: Node) 
         peer.send(frame(Entries((forged.raw[:-1] + bytes([forged.raw[-1] ^ 1]),))))
         peer.send(frame(Ping(1)))
         until(lambda: node.status()["pending"] == 0, "nothing is pending")
-    assert node.call("balance", address=victim)["confirmed"] == 150_00
+    assert node.call("balance", address=victim)["confirmed"] == node.height() * 50_00
 
 
 def test_an_agent_that_tries_to_write_over_the_terminal_is_shown_harmless(node: Node) -> None:
