@@ -127,15 +127,11 @@ class Node:
                 raise GaveUp(f"a node refused an entry: {refused[0]}")
 
     def peak_bytes(self) -> int:
-        """Return the most memory that the process ever had resident; 0 where the system does not say."""
-        status = Path(f"/proc/{self.process.pid}/status")
-        if not status.exists():
-            return 0
-        for line in status.read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(":")
-            if name == "VmHWM":
-                return int(value.split()[0]) * 1024
-        return 0
+        """Return the most memory that it and its processes had resident; 0 where the system does not say."""
+        # Each thread has the processes that it started.
+        started = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        pids = [int(pid) for children in started for pid in children.read_text(encoding="ascii").split()]
+        return sum(map(_peak_of, (self.process.pid, *pids)))
 
     def log(self) -> str:
         """Return the end of its log."""
@@ -244,6 +240,15 @@ def watch(node: Node) -> Client:
     client = Client(found)
     client.call("subscribe")
     return client
+
+
+def _peak_of(pid: int) -> int:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmHWM":
+                return int(value.split()[0]) * 1024
+    return 0
 
 
 def _connected(process: subprocess.Popen[bytes], folder: Path) -> Client:
