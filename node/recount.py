@@ -19,6 +19,10 @@ from node.tree import Tree
 
 _PLACES: Final = 256
 """Places read from the index at a time."""
+MOST_BLOCKS: Final = 2_000
+"""Blocks read for one account, at most: whoever mines one bad block must not stop the node for long."""
+_BLOCK_COST: Final = 20
+"""What reading a block costs besides its entries, in entries."""
 
 
 def recount(
@@ -26,18 +30,20 @@ def recount(
 ) -> Generator[int, None, Account | None]:
     """Return the account at the tip as the main chain's blocks give it; yields what was done, in entries.
 
-    None where it cannot be told: a switch is on its way to the disk, and the index with it. Raises
-    StorageFault where a block was edited too.
+    None where it cannot be told: a switch is on its way to the disk, and the index with it, or too many
+    blocks touched the account. Raises StorageFault where a block was edited too.
     """
     tip, durable = store.tip(), store.durable_tip()
     if not tree.is_ancestor(durable, tip):
         return None
     balance, nonce = dict(parameters.allocations).get(key, 0), 0
     before = Place(durable.height + 1, 0)
+    blocks = 0
     while places := store.history_of(key, before, _PLACES):
         for height, group in groupby(places, key=lambda place: place.height):
             record = store.main_at(height)
-            if record is None:
+            blocks += 1
+            if record is None or blocks > MOST_BLOCKS:
                 return None
             sane = load(record)
             positions = [place.position for place in group]
@@ -47,7 +53,7 @@ def recount(
             nonce += signed
             if 0 in positions:
                 balance += _credited(key, sane, tip.height, parameters)
-            yield len(positions)
+            yield _BLOCK_COST + len(sane.block.entries)
         before = places[-1]
     for record in tree.path(durable, tip):
         sane = load(record)
@@ -55,7 +61,7 @@ def recount(
         paid, signed = _moved(key, entries)
         balance += paid + _credited(key, sane, tip.height, parameters)
         nonce += signed
-        yield len(entries) + 1
+        yield _BLOCK_COST + len(entries)
     return Account(balance, nonce)
 
 
