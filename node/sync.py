@@ -23,7 +23,7 @@ from node.ledger.params import Parameters
 from node.messages import MAX_HEADERS, GetData, GetHeaders, Kind
 from node.outbox import Outbox
 from node.sessions import Sessions
-from node.storage.port import BlockRecord, Standing, Store
+from node.storage.port import BlockRecord, Store
 
 IN_FLIGHT: Final = 16
 """Blocks asked of one peer and not yet there."""
@@ -43,8 +43,6 @@ MEASURED_BATCHES: Final = 1 << 21
 """Batches of headers measured before a branch is given up: past the height that a u32 holds."""
 PATIENCE_MS: Final = 20_000
 """A heavier branch whose blocks do not come hinders mining and telling no longer than this."""
-RIVALS: Final = 4
-"""Branches with the tip's own work whose blocks are fetched, so that a tie can be ended."""
 
 _BLOCK_HEADER: Final = slice(3, 3 + HEADER_BYTES)
 """Where the header stands in a canonical block: behind an array header and a bin 8 header."""
@@ -122,7 +120,7 @@ class Sync:
         self._block_bytes = parameters.maximum_block_bytes
         """What a block took lately, for the window."""
         self._progress_ms: int | None = None
-        """When a block last came, or a heavier branch was first known; monotonic milliseconds."""
+        """When a block of the heaviest branch last came, or it was first known; monotonic milliseconds."""
 
     # -------------------------------------------------------------------------------------- connections
 
@@ -328,7 +326,10 @@ class Sync:
                 connection, "unrequested-block", _UNREQUESTED_COST, "a block nobody asked for", now
             )
             return
-        peer.progress_ms = self._progress_ms = now.mono_ms
+        peer.progress_ms = now.mono_ms
+        record = self._store.find(block_hash)
+        if record is not None and self._chain.tree.is_ancestor(record, self._chain.headers.best):
+            self._progress_ms = now.mono_ms
         peer.rest_until_ms = 0
         peer.stall_ms = max(FIRST_STALL_MS, peer.stall_ms * 7 // 8)
         self._block_bytes = (self._block_bytes * 7 + len(raw)) // 8
@@ -387,20 +388,32 @@ class Sync:
         if best.work > tip.work:
             self._move_window(best)
             yield from (record for record in self._window if self._is_missing(record))
-        for rival in self._rivals(tip):
-            base = self._chain.tree.last_that(rival, self._chain.is_prepared)
-            path = islice(self._chain.tree.path(base, rival), WINDOW)
+        for other in self._others(tip, best):
+            base = self._chain.tree.last_that(other, self._chain.is_prepared)
+            path = islice(self._chain.tree.path(base, other), WINDOW)
             yield from (record for record in path if self._is_missing(record))
+
+    def _others(self, tip: BlockRecord, best: BlockRecord) -> list[BlockRecord]:
+        """Return branches beside the heaviest that peers are on, with the tip's own work at least.
+
+        The heaviest may never come: who withholds its blocks must keep nobody from following the others. And
+        one with the tip's own work is wanted so that the tie can be ended.
+        """
+        shown = {peer.best.id: peer.best for peer in self._peers.values() if peer.best is not None}
+        return [
+            record
+            for record in shown.values()
+            if record.work >= tip.work
+            and not self._chain.has_body(self._store.record(record.id))
+            and not self._chain.headers.is_condemned(record)
+            and not (best.work > tip.work and self._chain.tree.is_ancestor(record, best))
+        ]
 
     def _is_missing(self, record: BlockRecord) -> bool:
         return record.hash not in self._owner and not self._chain.has_body(record)
 
     def _has_heavier(self) -> bool:
         return self._chain.headers.best.work > self._chain.tip.work
-
-    def _rivals(self, tip: BlockRecord) -> list[BlockRecord]:
-        heads = [leaf for leaf in self._chain.headers.heads() if leaf.work == tip.work and leaf.id != tip.id]
-        return [head for head in heads if head.standing is Standing.HEADER][:RIVALS]
 
     def _move_window(self, target: BlockRecord) -> None:
         chain = self._chain
