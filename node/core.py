@@ -49,6 +49,8 @@ from node.sync import Sync
 
 SAVE_PENDING_MS: Final = 60_000
 SAVE_PEERS_MS: Final = 300_000
+SAVE_BANS_MS: Final = 1_000
+"""After one, the book of peers is saved this soon: once for many."""
 _SLICE: Final = 2_000
 """Entries handled in one step."""
 
@@ -184,6 +186,9 @@ class Core:
             self.sync.schedule(now)
         more |= self._aftermath.advance(_SLICE)
         self.mining.update(now)
+        if self.links.has_new_bans:
+            self.links.has_new_bans = False
+            self._save_peers_ms = min(self._save_peers_ms, now.mono_ms + SAVE_BANS_MS)
         if more and not self._again_is_due:
             self._again_is_due = True
             self.out.emit(Again())

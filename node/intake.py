@@ -109,13 +109,13 @@ class Intake:
         except RuleBroken as broken:
             self._sessions.fault(connection, broken.rule, 100, f"entry: {broken.detail}", now)
             return
-        gossip.entries_came(connection, [entry.txid for entry in entries], now)
         held = [
             entry
             for entry in entries
             if not self.is_known(entry.txid)
             and self._hold(Held(entry, own=False, received_ms=now.wall_ms, origin=connection), now)
         ]
+        gossip.entries_came(connection, [entry.txid for entry in entries], now)  # more fit beside these
         self._check(held, now)
 
     def _hold(self, held: Held, now: Now) -> bool:

@@ -115,6 +115,8 @@ class Links:
         self.on_lost: Callable[[Session, Now], None] = lambda *_: None
         """Called with each open session that ended, by whomever."""
         self._last_tick_ms = 0
+        self.has_new_bans = False
+        """True until whoever saves the book has seen it."""
         sessions.on_fault = self._charge
 
     # --------------------------------------------------------------------------------------- coming up
@@ -337,6 +339,7 @@ class Links:
             Level.WARNING,
             fields={"code": str(code), "cost": cost},
         )
+        self.has_new_bans |= verdict is Verdict.BAN
         if verdict is not Verdict.STAYS:
             self._drop(session, str(code), now)
 
