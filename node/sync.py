@@ -83,7 +83,7 @@ class _Peer:
     """What sync knows of one connection."""
 
     best: BlockRecord | None = None
-    """The heaviest block of the tree that it has told of."""
+    """The heaviest block of the tree that it has told of; the last one of equals."""
     told: BlockRecord | None = None
     """The last block whose header we sent it: its blocks are not asked of it, nor told again."""
     asked_ms: int | None = None
@@ -254,7 +254,7 @@ class Sync:
         headers = self._chain.headers
         if headers.is_condemned(record):
             return
-        if peer.best is None or record.work > peer.best.work or headers.is_condemned(peer.best):
+        if peer.best is None or record.work >= peer.best.work or headers.is_condemned(peer.best):
             peer.best = record
 
     def _go_on_measuring(

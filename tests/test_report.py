@@ -1,0 +1,90 @@
+"""What the node tells of itself: field by field as the table of the commands has it."""
+
+from __future__ import annotations
+
+from node import report
+from node.chain import LAST_REORG
+from node.events import HashRate, Submit
+from tests.building import ChainBuilder, key
+from tests.puppets import START_MS, Puppet, Subject
+
+CHAIN = ChainBuilder()
+MAIN = CHAIN.blocks(None, 3)
+FORK = CHAIN.blocks(None, 8, miner=key("other"))
+
+
+def status(subject: Subject) -> report.Json:
+    return report.status(subject.core, subject.now(), version="1.2.3", mode="on", address="test1x")
+
+
+def test_status_has_the_fields_of_the_table_and_no_others() -> None:
+    found = status(Subject())
+    assert list(found) == [
+        *("network", "network_id", "height", "tip", "work", "headers_height", "synced", "sync_reason"),
+        *("peers", "pending", "mining", "address", "clock_offset_ms", "last_reorg", "rewrite_cost_s"),
+        *("uptime_s", "version"),
+    ]
+    assert list(found["mining"]) == ["mode", "hashrate", "address"]
+
+
+def test_status_tells_of_the_book_the_peers_and_the_time() -> None:
+    subject = Subject(mode="on")
+    peer = Puppet(subject, clock_ms=5_000)
+    peer.serves = {block.hash: block for block in MAIN}
+    peer.show(*MAIN)
+    subject.take(HashRate(2))
+    subject.pass_time(3_500)
+    found = status(subject)
+    assert (found["height"], found["tip"], found["work"]) == (3, MAIN[-1].hash.hex(), "0x6")
+    assert (found["headers_height"], found["synced"], found["peers"], found["pending"]) == (3, True, 1, 0)
+    assert found["clock_offset_ms"] == 5_000
+    assert found["mining"] == {"mode": "on", "hashrate": 2, "address": "test1x"}
+    assert found["rewrite_cost_s"] == 3
+    assert found["uptime_s"] == 3
+    assert found["last_reorg"] is None
+
+
+def test_a_deep_switch_stays_in_status() -> None:
+    subject = Subject()
+    peer = Puppet(subject)
+    peer.serves = {block.hash: block for block in (*FORK, *CHAIN.blocks(None, 9))}
+    peer.show(*FORK)
+    longer = CHAIN.blocks(None, 9)
+    peer.serves |= {block.hash: block for block in longer}
+    peer.show(*longer)
+    assert subject.store.value(LAST_REORG) is not None
+    found = status(subject)["last_reorg"]
+    assert (found["fork_height"], found["old_height"], found["new_height"]) == (0, 8, 9)
+    assert found["old_tip"] == FORK[-1].hash.hex()
+    assert found["new_tip"] == longer[-1].hash.hex()
+    assert found["time_ms"] == subject.wall_ms
+
+
+def test_an_entry_counts_once_as_pending() -> None:
+    subject = Subject()
+    peer = Puppet(subject)
+    block = CHAIN.block(None, miner=key("ann"))
+    peer.serves = {block.hash: block}
+    peer.show(block)
+    entry = CHAIN.entry(key("ann"), key("bob"), 5, nonce=0, timestamp_ms=START_MS)
+    subject.take(Submit(1, (entry.raw,)))
+    subject.take(Submit(2, (entry.raw,)))
+    assert subject.answers[2] == [entry.txid.hex()]
+    assert status(subject)["pending"] == 1 == len(subject.core.pending())
+
+
+def test_peers_has_the_fields_of_the_table_beside_the_name() -> None:
+    subject = Subject()
+    peer = Puppet(subject, host="203.0.113.4", port=9_004)
+    peer.show(*MAIN)
+    subject.pass_time(2_000)
+    (found,) = report.peers(subject.core, subject.now())
+    assert [name for name in found if name != "name"] == [
+        *("address", "direction", "node_id", "agent", "height", "latency_ms", "bytes_in", "bytes_out"),
+        *("score", "connected_s"),
+    ]
+    assert found["address"] == "203.0.113.4:9004"
+    assert found["direction"] == "in"
+    assert found["node_id"] == peer.key.public.hex()
+    assert (found["height"], found["score"], found["connected_s"], found["latency_ms"]) == (3, 0, 2, 0)
+    assert found["bytes_in"] > 0 < found["bytes_out"]
