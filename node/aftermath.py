@@ -171,6 +171,8 @@ class Aftermath:
             entries = sane_entries(sane.block.entries, 0)
             credited = self._chain.credited_by(record, sane.coinbase)
             settled = self._mempool.block_connected(entries, account_of, credited=credited)
+            if done.batch > self._out.durable:
+                self._leaving.note(done.batch, settled.confirmed)
             for entry in settled.conflicted:
                 self._tell_conflicted(entry)
             for entry in settled.confirmed:
