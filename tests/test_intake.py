@@ -117,3 +117,28 @@ def test_an_entry_typed_again_while_the_saved_one_is_checked_is_answered_with_it
     assert answers == [[entries[0].txid.hex(), entries[-1].txid.hex()]]
     assert len(world.mempool) == len(entries)
     assert not world.intake.restoring()
+
+
+def test_of_two_that_take_one_nonce_the_second_is_told_that_it_is_used_unless_it_may_replace() -> None:
+    world = World()
+    first = world.chain.entry(SENDERS[0], key("shop"), 1, nonce=0)
+    second = world.chain.entry(SENDERS[0], key("shop"), 2, nonce=0, fee=9)
+    world.intake.submit(1, [first.raw], NOW, replace=False)
+    world.intake.submit(2, [second.raw], NOW, replace=False)
+    world.intake.submit(3, [second.raw], NOW, replace=True)
+    world.out.persisted(world.out.latest)
+    answers = {effect.request: effect.result for effect in world.out.drain() if isinstance(effect, Answer)}
+    assert answers[1] == [first.txid.hex()]
+    assert answers[3] == [second.txid.hex()]
+    refused = answers[2]
+    assert isinstance(refused, list)
+    assert (refused[0]["code"], bool(refused[0]["hint"])) == ("nonce-used", True)
+
+
+def test_an_answer_waits_until_the_entry_is_in_the_journal() -> None:
+    world = World()
+    entry = world.entries(1)[0]
+    world.intake.submit(1, [entry.raw], NOW, replace=False)
+    assert not [effect for effect in world.out.drain() if isinstance(effect, Answer)]
+    world.out.persisted(world.out.latest)
+    assert [effect for effect in world.out.drain() if isinstance(effect, Answer)]
