@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from node.chain import LAST_REORG, BlockStored, Switched
 from node.ledger import codec
-from node.storage.port import Standing
+from node.storage.port import Batch, Place, Standing
+from node.storage.sqlite import open_book
 from tests.building import Built, ChainBuilder
-from tests.chaining import ANN, BOB, CEM, LATE_MS, Node, Payer, sound
+from tests.chaining import ANN, BOB, CEM, LATE_MS, RICH, Node, Payer, sound
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 6, 15])
@@ -203,7 +205,14 @@ def switched(builder: ChainBuilder, undone: int, seen_ms: int, now_ms: int) -> t
 
 @pytest.mark.parametrize(
     "undone, ago_ms, loud",
-    [(1, 0, False), (5, 3_600_000, False), (6, 0, True), (1, 3_600_001, True), (1, 3_600_000, False)],
+    [
+        (1, 0, False),
+        (5, 3_600_000, False),
+        (6, 0, True),
+        (3, 3_600_001, True),
+        (1, 3_600_001, True),
+        (1, 3_600_000, False),
+    ],
 )
 def test_a_deep_or_late_switch_is_loud_and_remembered(
     builder: ChainBuilder, undone: int, ago_ms: int, loud: bool
@@ -224,3 +233,52 @@ def test_a_deep_or_late_switch_is_loud_and_remembered(
             switch.new.hash,
         )
         assert node.disk.values[LAST_REORG] == remembered
+
+
+# ------------------------------------------------------------------------------------------- over a file
+
+
+def test_a_deep_switch_names_its_ends_and_not_what_lies_between(builder: ChainBuilder, node: Node) -> None:
+    old = builder.blocks(None, 150, miner=ANN)
+    new = builder.blocks(None, 151, miner=BOB)
+    node.give(*old)
+    node.headers(new[-1])
+    for block in new:
+        node.body(block)
+    batches: list[Batch] = []
+    while node.advance() or node.saving:
+        batches += node.saving
+        node.save()
+    assert node.is_at(new[-1])
+    (batch,) = [batch for batch in batches if batch.switch is not None]
+    assert (batch.records, batch.bodies, batch.connected, batch.accounts) == ([], [], [], {})
+
+
+def test_a_book_in_a_file_follows_the_same_way_and_opens_again(builder: ChainBuilder, tmp_path: Path) -> None:
+    path = tmp_path / "book.sqlite"
+    book = open_book(path, RICH)
+    book.writer._main._segment_txids = 8  # so that blocks leave and join across segments
+    node = Node(builder, book=(book.store, book.writer))
+    trunk = Payer(builder, BOB).line(None, 3, entries=2)
+    old = Payer(builder).line(trunk[-1], 12, entries=3, miner=CEM)
+    payer = Payer(builder)
+    new = payer.line(trunk[-1], 13, entries=2, miner=BOB)
+    node.give(*trunk, *old)
+    node.give(*new)
+    bad = builder.block(old[-1], [builder.entry(CEM, ANN, 10**9, nonce=0)])
+    node.give(bad, *builder.blocks(bad, 3))
+    assert node.condemned() == [(16, "overspend")]
+    book.close()
+    book = open_book(path, RICH)
+    again = Node(builder, book=(book.store, book.writer))
+    assert again.chain.tip.hash == again.chain.headers.best.hash == new[-1].hash
+    tip = payer.line(new[-1], 1)[0]
+    again.give(tip)
+    for owner, account in builder.accounts_at(tip).items():
+        assert book.store.account(owner) == account
+    for block in tip.path()[1:]:
+        for position, entry in enumerate(block.entries, 1):
+            assert book.store.places_of(entry.txid) == [Place(block.height, position)]
+    for block in old:
+        assert book.store.places_of(block.coinbase_leaf) == []
+    book.close()
