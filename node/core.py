@@ -277,7 +277,7 @@ class Core:
     def _peer_drained(self, event: events.PeerDrained, _: Now) -> None:
         session = self.sessions.get(event.connection)
         if session is not None:
-            session.unsent = event.unsent
+            session.unsent = event.unsent + self.out.held_bytes(event.connection)
             self.gossip.serve(event.connection)
 
     def _peer_gone(self, event: events.PeerGone, now: Now) -> None:

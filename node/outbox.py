@@ -28,6 +28,8 @@ class Outbox:
         self._store = store
         self._effects: list[Effect] = []
         self._held: deque[tuple[int, Claim]] = deque()
+        self._held_bytes: dict[int, int] = {}
+        """Of what is held, by connection."""
         self._in_flight: deque[tuple[int, int]] = deque()
         self.latest = NOTHING
         """The last batch staged."""
@@ -65,7 +67,9 @@ class Outbox:
         while self._in_flight and self._in_flight[0][0] <= number:
             self.entries_in_flight -= self._in_flight.popleft()[1]
         while self._held and self._held[0][0] <= number:
-            self._effects.append(self._held.popleft()[1])
+            effect = self._held.popleft()[1]
+            self._effects.append(effect)
+            self._weigh(effect, -1)
 
     def emit(self, effect: Effect) -> None:
         """Say something that claims nothing stored."""
@@ -77,7 +81,9 @@ class Outbox:
             raise AssertionError(f"a claim of batch {after}, the last one staged is {self.latest}")
         if after <= self.durable:
             self._effects.append(effect)
-        elif not self._held or self._held[-1][0] <= after:
+            return
+        self._weigh(effect, 1)
+        if not self._held or self._held[-1][0] <= after:
             self._held.append((after, effect))
         else:
             # A rare claim about an older batch than the last one: keep the order by batch.
@@ -96,8 +102,21 @@ class Outbox:
         """Tell people; after a batch, where it claims one."""
         self.claim(Notice(kind, text, level, fields or {}), after)
 
+    def held_bytes(self, connection: int) -> int:
+        """Return how much waits here for a connection: as much as unsent, though no socket knows of it."""
+        return self._held_bytes.get(connection, 0)
+
+    def _weigh(self, effect: Claim, sign: int) -> None:
+        if isinstance(effect, Send):
+            left = self._held_bytes.get(effect.connection, 0) + sign * len(effect.data)
+            if left:
+                self._held_bytes[effect.connection] = left
+            else:
+                self._held_bytes.pop(effect.connection, None)
+
     def forget_connection(self, connection: int) -> None:
         """Drop what waits for a connection that is gone."""
+        self._held_bytes.pop(connection, None)
         self._held = deque(
             held
             for held in self._held

@@ -130,6 +130,21 @@ def test_what_waits_for_a_connection_that_is_gone_is_dropped(out: Outbox) -> Non
     assert out.drain() == [Send(2, b"to bob", 1), Answer(1, "done", 1)]
 
 
+def test_what_waits_for_a_connection_is_weighed_until_it_leaves(out: Outbox) -> None:
+    staged(out, 2)
+    out.claim(Send(1, b"12345", 1), 1)
+    out.claim(Send(1, b"678", 2), 2)
+    out.claim(Send(2, b"9", 2), 2)
+    out.emit(Send(1, b"at once"))
+    assert [out.held_bytes(connection) for connection in (1, 2, 3)] == [8, 1, 0]
+    out.persisted(1)
+    assert [out.held_bytes(connection) for connection in (1, 2)] == [3, 1]
+    out.forget_connection(1)
+    assert [out.held_bytes(connection) for connection in (1, 2)] == [0, 1]
+    out.persisted(2)
+    assert out.held_bytes(2) == 0
+
+
 def test_what_is_in_flight_is_weighed_until_it_is_durable(out: Outbox) -> None:
     for entries in (5, 0, 7):
         out.stage(out.batch(), entries)
