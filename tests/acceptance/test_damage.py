@@ -28,9 +28,10 @@ class Paid(NamedTuple):
     memo: str
 
 
-@pytest.fixture
-def paid(lab: Lab) -> Paid:
-    node = lab.node("ann", "--mine", "off", network=lab.network(QUICK)).start()
+@pytest.fixture(scope="module")
+def made(shared_lab: Lab) -> Paid:
+    """A book, to be copied."""
+    node = shared_lab.node("ann", "--mine", "off", network=shared_lab.network(QUICK)).start()
     node.cli("mine", "2")
     memo = "rent for November"
     txid = node.cli("send", node.status()["address"], "12.34", "--memo", memo)["txid"]
@@ -39,6 +40,14 @@ def paid(lab: Lab) -> Paid:
     height = node.cli("tx", txid)["height"]
     node.stop()
     return Paid(node, txid, height, memo)
+
+
+@pytest.fixture
+def paid(lab: Lab, made: Paid) -> Paid:
+    """A copy of its own for each test."""
+    node = lab.node("ann", "--mine", "off", network=lab.network(QUICK))
+    shutil.copytree(made.node.folder, node.folder)
+    return made._replace(node=node)
 
 
 def edit(node: Node, statement: str) -> None:
