@@ -93,8 +93,6 @@ class Headers:
         parked = False
         try:
             for header in headers:
-                if last is not None and header.previous != last.hash:
-                    raise RuleBroken(Rule.UNKNOWN_PARENT, "headers that do not follow each other")
                 known = self._store.find(header.hash)
                 if known is None:
                     parent = last or self._parent_of(header)
