@@ -363,10 +363,10 @@ class Sync:
         if not able:
             return
         room = max(0, WINDOW_BYTES - self._chain.held_bytes) // max(1, self._block_bytes) - len(self._owner)
-        if not self._owner:
-            room = max(room, 1)  # what is needed first always may come
+        is_full = room <= 0
+        room = max(room, 1)
         requests: dict[int, list[bytes]] = {}
-        for record in self._wanted():
+        for record in self._wanted(only_next=is_full):
             if room <= 0 or not able:
                 break
             connection = self._pick(record, able)
@@ -382,15 +382,19 @@ class Sync:
         for connection, hashes in requests.items():
             self._sessions.send(connection, GetData(Kind.BLOCK, tuple(hashes)))
 
-    def _wanted(self) -> Iterator[BlockRecord]:
-        """Yield blocks to be asked for, in the order in which they are needed."""
+    def _wanted(self, *, only_next: bool) -> Iterator[BlockRecord]:
+        """Yield blocks to be asked for, in the order in which they are needed.
+
+        `only_next`: of each branch the one that all others wait for, or none where that is at hand.
+        """
         tip, best = self._chain.tip, self._chain.headers.best
+        reach = 1 if only_next else WINDOW
         if best.work > tip.work:
             self._move_window(best)
-            yield from (record for record in self._window if self._is_missing(record))
+            yield from (record for record in islice(self._window, reach) if self._is_missing(record))
         for other in self._others(tip, best):
             base = self._chain.tree.last_that(other, self._chain.is_prepared)
-            path = islice(self._chain.tree.path(base, other), WINDOW)
+            path = islice(self._chain.tree.path(base, other), reach)
             yield from (record for record in path if self._is_missing(record))
 
     def _others(self, tip: BlockRecord, best: BlockRecord) -> list[BlockRecord]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import pytest
 
-from node.events import PeerGone
+from node.events import PeerGone, SignaturesChecked
 from node.messages import BlockMessage, GetHeaders, Headers, Inventory, Kind, NotFound
 from tests.building import Built, ChainBuilder, Changes, key
+from tests.chaining import RICH, Payer
 from tests.driving import World
 from tests.puppets import Puppet, Subject
 
@@ -237,6 +239,28 @@ def test_a_whole_branch_comes_in_a_moving_window_from_three_peers() -> None:
     for i, name in enumerate("abc", 1):
         give(Puppet(subject, name, host=f"203.0.113.{i}"), MAIN)
     assert subject.tip == MAIN[-1].hash
+
+
+@pytest.mark.parametrize("size", [3, 20])
+def test_no_block_is_fetched_twice_while_the_signatures_are_behind(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    line = Payer(ChainBuilder(RICH)).line(None, 60, entries=size)
+    window = 5 * len(line[0].raw)
+    monkeypatch.setattr("node.sync.WINDOW_BYTES", window)
+    monkeypatch.setattr("node.bodies.MAX_HELD_BYTES", 2 * window)
+    monkeypatch.setattr("node.chain.MAX_IN_CHECK", 2 * size)
+    subject = Subject(RICH)
+    waiting = subject.checks_held = deque()
+    peer = Puppet(subject)
+    give(peer, line)
+    while waiting:
+        assert subject.core.chain.held_bytes <= 2 * window
+        asked_first = waiting.popleft()
+        subject.take(SignaturesChecked(asked_first.job, (True,) * size))
+    assert subject.height == 60
+    asked = peer.asked_blocks()
+    assert len(asked) == len(set(asked)) == 60
 
 
 def test_a_peer_that_stalls_loses_its_turn_and_what_comes_late_is_no_fault() -> None:
