@@ -65,9 +65,8 @@ def summary(config: Config, opened: Opened) -> list[Notice]:
     ]
     notices = [Notice(KIND, lines[0], fields=fields), *(Notice(KIND, line) for line in lines[1:])]
     if not opened.backed_up:
-        text = (
-            f"the wallet {config.wallet} has no backup: lost is lost. Make one: {command} wallet backup PLACE"
-        )
+        backup = f"{command} wallet backup {config.wallet} PLACE"
+        text = f"the wallet {config.wallet} has no backup: lost is lost. Make one: {backup}"
         notices.append(Notice("backup-missing", text, Level.WARNING, {"wallet": config.wallet}))
     notices.append(Notice(KIND, f"in another terminal: {command} status"))
     return notices

@@ -87,7 +87,7 @@ def test_the_owner_is_reminded_of_a_backup_until_there_is_one(tmp_path: Path) ->
     config = load(Arguments(data_dir=tmp_path), tmp_path)
     reminders = [n for n in summary(config, opened(config, backed_up=False)) if n.kind == "backup-missing"]
     assert [(n.level, n.fields) for n in reminders] == [(Level.WARNING, {"wallet": "default"})]
-    assert reminders[0].text.endswith("wallet backup")
+    assert reminders[0].text.endswith(" wallet backup default PLACE")
     assert not [n for n in summary(config, opened(config)) if n.level > Level.INFO]
 
 
