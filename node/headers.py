@@ -252,7 +252,7 @@ class Headers:
             yield len(marked)
 
     def _above(self, doomed: _Doomed) -> Iterator[BlockRecord]:
-        """Yield the descendants of a block that are not marked yet, later ones first."""
+        """Yield the descendants of a block, but for those condemned before; later ones first."""
         # A parent's id is lower than its children's; the heap holds one block of each branch.
         waiting = [-end for end in doomed.ends]
         heapify(waiting)
@@ -264,8 +264,7 @@ class Headers:
             last = block_id
             record = self._store.record(block_id)
             heappush(waiting, -record.parent_id)
-            if record.standing is not Standing.CONDEMNED:
-                yield record
+            yield record
 
     def _write(self, records: list[BlockRecord]) -> None:
         batch = self._out.batch()

@@ -15,7 +15,7 @@ from node.ledger.block import decode_block
 from node.ledger.entry import Entry
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
-from node.ledger.rules import sane_block
+from node.ledger.rules import SaneBlock, sane_block
 from node.ledger.state import Account, StateMismatch
 from node.storage.memory import memory_disk, open_memory
 from node.storage.port import Batch, BlockRecord
@@ -175,6 +175,30 @@ def test_the_one_who_is_credited_is_known_also_for_blocks_long_gone(maturity: in
             matured = block.height - maturity
             expected = line[matured - 1].coinbase if matured >= 1 else None
             assert found == expected
+
+
+def test_coinbases_of_blocks_just_connected_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = replace(RICH, maturity=3)
+    builder = ChainBuilder(parameters)
+    line = builder.blocks(None, 8)
+    desk = Desk(parameters, *line)
+    read: list[int] = []
+    load = desk.bodies.load
+
+    def noted(record: BlockRecord) -> SaneBlock:
+        read.append(record.height)
+        return load(record)
+
+    monkeypatch.setattr(desk.bodies, "load", noted)
+    for block in line:
+        desk.apply(block)
+    assert read == []
+    monkeypatch.setattr(connecting, "_COINBASES", 2)
+    for block in reversed(line):
+        desk.undo(block)
+    # Each block undone is read; so is the one whose coinbase had matured, where it is out of mind.
+    assert read[:4] == [8, 7, 6, 3]
+    assert len(desk.connecting._coinbases) <= 9
 
 
 def test_accounts_that_were_never_so_cannot_be_undone() -> None:

@@ -235,6 +235,7 @@ def test_heads_are_the_ends_of_branches_no_lighter_than_the_tip(chain: ChainBuil
     assert book.heads() == [trunk[-1].hash, equal[-1].hash]
     book.headers.tip_moved()
     assert book.heads() == [trunk[-1].hash, equal[-1].hash]
+    assert len(book.headers._heads) == 2  # what the tip has passed takes no memory
     assert book.restarted().heads() == book.heads()
     # A light branch that grows is back.
     more = chain.blocks(light, 2)

@@ -207,6 +207,19 @@ def test_a_look_near_the_head_reads_little(long_line: Grown) -> None:
     assert store.reads <= 30
 
 
+def test_a_look_far_back_reads_little_too(long_line: Grown) -> None:
+    tree, store = counted(long_line)
+    asked: list[int] = []
+
+    def holds(record: BlockRecord) -> bool:
+        asked.append(record.height)
+        return record.height <= 10
+
+    assert tree.last_that(long_line.record(3_000), holds).id == 10
+    assert len(asked) <= 26
+    assert store.reads <= 300
+
+
 def test_one_history_after_the_other_needs_no_walk(long_line: Grown) -> None:
     tree, store = counted(long_line)
     tree.frontier(long_line.record(2_000))

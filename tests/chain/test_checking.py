@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from node import chain
+from node.storage.port import Standing
 from tests.building import ChainBuilder
-from tests.chaining import Node, Payer
+from tests.chaining import ANN, BOB, CEM, Node, Payer
 
 
 @pytest.mark.parametrize("size", [3, 4, 20])
@@ -29,3 +30,22 @@ def test_no_block_is_prepared_while_too_many_signatures_are_unchecked(
             node.answer()
         node.save()
     assert most > 10
+
+
+def test_a_block_that_waits_to_be_prepared_when_the_one_before_it_is_condemned_is_let_go(
+    builder: ChainBuilder, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "MAX_IN_CHECK", 2)
+    bad = builder.block(None, [builder.entry(CEM, ANN, 10**9)])
+    heir = builder.block(bad)
+    other = Payer(builder).line(None, 1, entries=3, miner=BOB)[0]
+    node.headers(heir, other)
+    for block in (bad, other, heir):
+        node.body(block)
+    node.advance()
+    assert node.condemned() == [(1, "overspend")]
+    assert node.standing(heir) is Standing.CONDEMNED
+    node.settle()
+    assert node.is_at(other)
+    assert node.standing(heir) is Standing.CONDEMNED
+    assert node.chain.held_bytes == 0

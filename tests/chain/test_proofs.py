@@ -137,3 +137,21 @@ def test_a_proof_that_is_not_used_does_not_grow_for_ever(
     heavier = builder.blocks(prefix[-1], 6, miner=CEM)
     node.give(*heavier)
     assert node.is_at(heavier[-1])
+
+
+def test_a_proof_that_is_used_stays(
+    builder: ChainBuilder, node: Node, work: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "PROOF_KEPT_BLOCKS", 3)
+    old = builder.blocks(None, 3, miner=ANN)
+    node.give(*old)
+    prefix = Payer(builder).line(None, 3, entries=1, miner=BOB)
+    node.give(*prefix, builder.block(prefix[-1], [builder.entry(CEM, ANN, 1_000, nonce=0)]))
+    assert work.now() == (4, 0)
+    for _ in range(4):
+        old = builder.blocks(old[-1], 2, miner=ANN)
+        node.give(*old)
+        prefix = builder.blocks(prefix[-1], 2, miner=BOB)
+        node.give(*prefix, builder.block(prefix[-1], [builder.entry(CEM, ANN, 1_000, nonce=0)]))
+        # The branch is proven two blocks further each time; its payments are not applied again.
+        assert work.now() == (1, 0)
