@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from node.bodies import AVAILABLE, MAX_HELD_BYTES, OURSELVES, Bodies, Held
 from node.checks import SignatureChecks
 from node.connecting import BLOCK_COST, SLICE, Connecting
+from node.events import NOTHING
 from node.headers import Headers
 from node.ledger import codec, rules, state
 from node.ledger.block import Coinbase, decode_block
@@ -151,6 +152,8 @@ class Chain:
         self._proof: _Proof | None = None
         self._step: Iterator[int] | None = None
         """What is being done, until it is done."""
+        self._last_switch = NOTHING
+        """The batch of the last switch."""
         self._now_ms = 0
         self.outcomes: list[Outcome] = []
         """What happened since the core last looked."""
@@ -510,7 +513,7 @@ class Chain:
         if loud:
             batch.values[LAST_REORG] = switched.encode()
         batch.values[UNSAVED_SWITCHES] = self._with_unsaved(old, fork)
-        self._out.stage(batch, BLOCK_COST)
+        self._last_switch = self._out.stage(batch, BLOCK_COST)
         self._tip_changed()
         self.outcomes.append(switched)
 
@@ -543,6 +546,8 @@ class Chain:
         """Work the payer's account out anew before it is taken for broke; StorageFault where it differs."""
         if broken.rule not in _OF_ACCOUNTS or broken.position is None:
             return
+        if self._out.durable < self._last_switch:
+            return  # the index on the disk may be of either branch
         key = held.entries[broken.position].sender
         counted = yield from recount(self.parameters, self._store, self.tree, self.load, key)
         stored = self._store.account(key)
