@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from node.chain import LAST_REORG
+from node.outcomes import LAST_REORG
 from node.core import Core
 from node.events import Now
 from node.ledger import codec
@@ -94,8 +94,7 @@ def peers(core: Core, now: Now) -> list[Json]:
 
 
 def _height_of(core: Core, connection: int) -> int:
-    """Return the height of what the peer has shown, else of what it claimed."""
-    best = core.sync.known_best(connection)
+    """Return the height up to which a peer is known to have come, or what it claimed where that is more."""
     session = core.sessions.get(connection)
     claimed = session.link.peer.height if session is not None else 0
-    return best.height if best is not None else claimed
+    return max((record.height for record in core.sync.known_to(connection)), default=claimed)

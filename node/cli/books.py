@@ -114,7 +114,8 @@ def _show_rebuilt(rebuilt: Rebuilt) -> None:
         show.line(show.Cell(f"ok: {kept}; nothing was lost", "green"))
         show.fields([("old book", str(rebuilt.evidence))])
         return
-    show.line(show.Cell(f"{kept}; {count_of(rebuilt.lost, 'block')} lost, from this on:", "yellow"))
+    lost = f"{count_of(rebuilt.lost, 'block')} lost" if rebuilt.lost else "nothing tells how many were lost"
+    show.line(show.Cell(f"{kept}; {lost}, from this on:", "yellow"))
     next_step = "start the node: its peers give the rest"
     _show_bad(rebuilt.first_bad, [("old book", str(rebuilt.evidence)), ("next", next_step)])
 

@@ -31,6 +31,8 @@ _REWARD: Final = 50
 _HALVING: Final = 2_000_000
 _HALVING_OF_FINE_COINS: Final = 500_000
 """With 8 decimals, all rewards together would pass 2^53 - 1 otherwise."""
+_FREE_PORT: Final = 9100
+"""For the hint: the folders of 9000 and 9001 may hold the book for trying out."""
 
 
 @click.group(cls=Group)
@@ -97,7 +99,7 @@ def new(
         validate(parameters)
     except ParametersError as error:
         raise CommandError("bad-network", str(error), "see `network new --help`") from None
-    start = f"python -m node --config {path.name}"
+    start = f"python -m node --config {path.name} --port {_FREE_PORT}"
     comments = (
         f"The network {name}. Give this file to your friends: there is no key in it.",
         f"Start: {start}",

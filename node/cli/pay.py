@@ -23,6 +23,7 @@ from node.cli.signing import (
 )
 from node.cli.text import Units
 from node.ledger.address import decode_address, encode_address
+from node.ledger.amount import format_amount
 from node.ledger.entry import Entry
 from node.paths import wallets_folder
 from node.wallet import SecretKey, Wallet
@@ -157,6 +158,13 @@ def bump(invocation: Invocation, txid: str, fee: str, passphrase_file: Path | No
     info = invocation.info()
     offered = read_amount(fee, info["decimals"])
     old = _pending(invocation, txid)
+    least = _least_replacement(old["fee"])
+    if offered < least:
+        raise CommandError(
+            "fee-too-low-to-replace",
+            f"the fee is {format_amount(old['fee'], info['decimals'], info['symbol'])} already",
+            f"offer at least {format_amount(least, info['decimals'], info['symbol'])}",
+        )
     key = open_key(_wallet_of(info, old["sender"]), passphrase_file)
     entry = sign_entry(
         key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Final
 
 from node.endpoint import MAX_PORT, Endpoint, EndpointError, is_loopback, parse_host
@@ -163,7 +164,14 @@ def _subject(target: str) -> str:
     """Return what was typed in the form that bans are kept under. Raises EndpointError."""
     if len(target) == _IDENTITY_DIGITS and not target.lower().strip("0123456789abcdef"):
         return target.lower()
-    return parse_host(target)
+    host = parse_host(target)
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        raise EndpointError(
+            f"{target!a} is no IP address and no node id", "name one of those that `peers` shows"
+        ) from None
+    return host
 
 
 def _ban(row: object) -> Ban:

@@ -97,10 +97,12 @@ class Journal:
         whole = list(_frames(content))
         kept = _framed(whole)
         if kept != content:
+            aside = _free_name(self._path)
+            create_private_file(aside, content)
             replace_private_file(self._path, kept)
             self.notices.append(
-                f"{self._path}: {len(content) - len(kept)} bytes of a broken end were cut off, "
-                f"{len(whole)} entries are whole"
+                f"{self._path}: {len(content) - len(kept)} broken bytes were cut out, {len(whole)} entries "
+                f"are whole; the file as it was is {aside} now"
             )
 
 

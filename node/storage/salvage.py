@@ -57,15 +57,22 @@ class DamagedBook:
         return max((top + 1 for top in tops if top is not None), default=None)
 
     def blocks(self) -> Iterator[Salvaged]:
-        """Yield what is left of each block, in order of arrival; what is lost as well, with nothing in it."""
+        """Yield what is left of each block, in order of arrival; what is lost as well, with nothing in it.
+
+        Where the file does not tell how many there were, numbers behind the last one found count as none.
+        """
         count = self.count()
         block_id = last_found = 0
         while block_id < count if count is not None else block_id < last_found + _PATIENCE:
             raw = _bytes(self._ask("SELECT raw FROM bodies WHERE id = ?", block_id))
             found = Salvaged(block_id, raw, self._record(block_id))
             if found.raw is not None or found.record is not None:
+                if count is None:
+                    yield from (Salvaged(lost, None, None) for lost in range(last_found + 1, block_id))
                 last_found = block_id
-            yield found
+                yield found
+            elif count is not None:
+                yield found
             block_id += 1
 
     def values(self) -> dict[str, bytes]:

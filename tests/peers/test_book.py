@@ -257,3 +257,11 @@ def test_a_file_that_holds_anything_else_is_refused_and_nothing_of_it_taken(body
 def test_any_bytes_in_the_file_are_refused_by_name(content: bytes) -> None:
     with pytest.raises(Unreadable):
         peers().load(content)
+
+
+@pytest.mark.parametrize("target", ["x", "example.org", "ab" * 31, "10.0.0"])
+def test_only_an_address_or_a_node_id_can_be_banned(target: str) -> None:
+    book = PeerBook(Low(), loopback_only=False)
+    with pytest.raises(EndpointError):
+        book.ban(target, "by hand", 0)
+    assert not book.bans(0)

@@ -85,7 +85,7 @@ def test_a_byte_changed_anywhere_costs_its_own_entry_and_no_other(path: Path) ->
         raws, notices = reread(path)
         assert len(raws) == len(RAWS) - 1
         assert [raw for raw in RAWS if raw in raws] == raws
-        assert "were cut off, 4 entries are whole" in notices[0]
+        assert "were cut out, 4 entries are whole" in notices[0]
 
 
 @given(content=st.binary(max_size=200))

@@ -1,0 +1,53 @@
+"""What a start checks before anything is opened: the folder remembers its network, and misses its book."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from node import config
+from node.config import Arguments, Config
+from node.startup import NETWORK_NAME, _check_book
+from node.storage.faults import Damaged, ForeignNetwork
+from node.storage.sqlite import BOOK_NAME
+from tests.building import EASY
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Config:
+    return config.load(Arguments(data_dir=tmp_path), tmp_path)
+
+
+def test_a_new_folder_is_told_its_network(tmp_path: Path, settings: Config) -> None:
+    assert not _check_book(tmp_path, settings)
+    assert settings.parameters.name in (tmp_path / NETWORK_NAME).read_text()
+
+
+def test_a_folder_with_its_book_is_passed_over_in_silence(tmp_path: Path, settings: Config) -> None:
+    _check_book(tmp_path, settings)
+    (tmp_path / BOOK_NAME).write_bytes(b"a book")
+    assert not _check_book(tmp_path, settings)
+
+
+def test_a_folder_whose_book_is_gone_says_so(tmp_path: Path, settings: Config) -> None:
+    _check_book(tmp_path, settings)
+    assert "is gone" in _check_book(tmp_path, settings)
+
+
+def test_a_book_that_was_emptied_is_named_with_the_command_that_remakes_it(
+    tmp_path: Path, settings: Config
+) -> None:
+    _check_book(tmp_path, settings)
+    (tmp_path / BOOK_NAME).write_bytes(b"")
+    with pytest.raises(Damaged, match="rebuild"):
+        _check_book(tmp_path, settings)
+
+
+def test_a_folder_of_another_network_is_refused_by_name_even_without_its_book(
+    tmp_path: Path, settings: Config
+) -> None:
+    _check_book(tmp_path, settings)
+    with pytest.raises(ForeignNetwork, match=settings.parameters.name):
+        _check_book(tmp_path, replace(settings, parameters=EASY))
