@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from node.chain import BlockCondemned, BlockConnected, BlockStored, Chain, Switched
+from node.chain import Chain
 from node.events import Level, Now
 from node.gossip import Gossip
 from node.intake import Intake
@@ -19,6 +19,7 @@ from node.ledger.rules import sane_entries
 from node.mempool import Mempool
 from node.mining import Mining
 from node.outbox import Outbox
+from node.outcomes import BlockCondemned, BlockConnected, BlockStored, Switched
 from node.sessions import Sessions
 from node.storage.port import BlockRecord, Store
 from node.sync import Sync

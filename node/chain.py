@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final
 
 from node.bodies import AVAILABLE, MAX_HELD_BYTES, OURSELVES, Bodies, Held
 from node.checks import SignatureChecks
@@ -33,8 +33,10 @@ from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
 from node.ledger.rules import SaneBlock
 from node.outbox import Outbox
+from node.outcomes import LAST_REORG, BlockCondemned, BlockConnected, BlockStored, Outcome, Switched
+from node.proving import Proving
 from node.recount import recount
-from node.storage.port import BlockRecord, Connected, Scratch, Standing, StorageFault, Store, Switch
+from node.storage.port import BlockRecord, Connected, Standing, StorageFault, Store, Switch
 from node.tree import Tree
 
 BUDGET: Final = 2_000
@@ -49,75 +51,13 @@ DEEP_BLOCKS: Final = 6
 """A switch that undoes this many blocks is told loudly."""
 LATE_MS: Final = 3_600 * 1_000
 """So is one that undoes a block first seen longer ago; milliseconds."""
-PROOF_KEPT_BLOCKS: Final = 100
-"""Extensions of the tip that a proof outlives without being used: each one adds to its scratch copy."""
 
-LAST_REORG: Final = "last_reorg"
-"""Name of the stored value that remembers the last loud switch."""
 UNSAVED_SWITCHES: Final = "unsaved_switches"
 """Name of the stored value that remembers switches until the entries they undid are saved as pending."""
 MAX_UNSAVED_SWITCHES: Final = 256
 """Of one minute."""
 _OF_ACCOUNTS: Final = (Rule.NONCE_USED, Rule.NONCE_GAP, Rule.OVERSPEND)
 """Rules that an edited account makes an honest block seem to break."""
-
-
-class BlockConnected(NamedTuple):
-    """The tip has a child now."""
-
-    record: BlockRecord
-    entries: list[Entry]
-    credited: tuple[bytes, ...]
-    """Who got coins beside the entries: see `Chain.credited_by`."""
-    origin: int
-    batch: int
-
-
-class Switched(NamedTuple):
-    """The main chain is another branch now."""
-
-    old: BlockRecord
-    new: BlockRecord
-    fork: BlockRecord
-    batch: int
-    at_ms: int
-    """When, by our clock; Unix milliseconds."""
-    loud: bool
-    """True for a switch that was deep or late; it is remembered, and the old branch stays as evidence."""
-
-    def encode(self) -> bytes:
-        """Return what is remembered: time, height of the fork, old and new height and hash."""
-        return codec.encode(
-            (self.at_ms, self.fork.height, self.old.height, self.old.hash, self.new.height, self.new.hash)
-        )
-
-
-class BlockStored(NamedTuple):
-    """A block was put aside: its branch is not heavier than the tip, or there is no room in memory."""
-
-    record: BlockRecord
-    batch: int
-
-
-class BlockCondemned(NamedTuple):
-    """A block breaks a rule; its origin sent the body."""
-
-    record: BlockRecord
-    broken: RuleBroken
-    origin: int
-
-
-Outcome = BlockConnected | Switched | BlockStored | BlockCondemned
-
-
-@dataclass(slots=True)
-class _Proof:
-    """The accounts as they are after block `at`, on the side."""
-
-    scratch: Scratch
-    at: BlockRecord
-    idle: int = 0
-    """Extensions of the tip since it was used."""
 
 
 class Chain:
@@ -143,13 +83,13 @@ class Chain:
         self._is_verified = is_verified
         self._bodies = Bodies(parameters, store, self.tree)
         self._connecting = Connecting(parameters, self.tree, self._bodies)
+        self._proving = Proving(store, self.tree, self._connecting)
         self._intake: deque[Held] = deque()
         """Bodies to be prepared: each one's parent is prepared or stored."""
         self._in_check = 0
         """Signatures of blocks that are being checked."""
         self._candidates: dict[int, BlockRecord] = {}
         """Heads of branches heavier than the tip whose bodies are all prepared or stored, by id."""
-        self._proof: _Proof | None = None
         self._step: Iterator[int] | None = None
         """What is being done, until it is done."""
         self._last_switch = NOTHING
@@ -298,15 +238,14 @@ class Chain:
 
     def _prove(self, target: BlockRecord) -> Iterator[int] | None:
         """Choose the step that brings the accounts on the side nearer to `target`."""
-        proof = self._proof_towards(target)
-        proof.idle = 0
-        if not self.tree.is_ancestor(proof.at, target):
-            return self._descend(proof)
-        child = self.tree.ancestor(target, proof.at.height + 1)
+        at = self._proving.towards(target)
+        if not self.tree.is_ancestor(at, target):
+            return self._proving.descend()
+        child = self.tree.ancestor(target, at.height + 1)
         held = self._bodies.get(child.id)
         if held is None:
             return self._read_ahead(child, target)
-        return self._climb(proof, held) if held.answered else None
+        return self._climb(held) if held.answered else None
 
     # ------------------------------------------------------------------------------------------- preparing
 
@@ -425,7 +364,7 @@ class Chain:
             yield from self._suspect_this_disk(held, broken)
             self._refuse(held, broken)
             return
-        self._keep_proof(changes)
+        self._proving.keep(changes)
         coinbase = held.sane.coinbase
         record = replace(self._store.record(held.record.id), standing=Standing.PROVEN)
         batch = self._out.batch()
@@ -448,65 +387,28 @@ class Chain:
         coinbase = self._connecting.credited_by(record, own)
         return () if coinbase is None else (coinbase.miner,)
 
-    def _keep_proof(self, changes: state.Changes) -> None:
-        """Keep the accounts on the side as they are, though those below them are about to change."""
-        proof = self._proof
-        if proof is None:
-            return
-        proof.idle += 1
-        if proof.idle > PROOF_KEPT_BLOCKS:
-            proof.scratch.close()
-            self._proof = None
-            return
-        for key in changes.changed:
-            proof.scratch.keep(key, self._store.account(key))
-
     # --------------------------------------------------------------------------------- proving on the side
 
-    def _proof_towards(self, target: BlockRecord) -> _Proof:
-        """Return the scratch accounts nearest to `target`: those kept from before, or new ones at the tip."""
-        tip = self.tip
-        if self._proof is not None:
-            kept = self.tree.fork_point(self._proof.at, target)
-            fresh = self.tree.fork_point(tip, target)
-            if self._proof.at.height - 2 * kept.height <= tip.height - 2 * fresh.height:
-                return self._proof
-            self._proof.scratch.close()
-        self._proof = _Proof(self._store.scratch(), tip)
-        return self._proof
-
-    def _descend(self, proof: _Proof) -> Iterator[int]:
-        """Take the block `proof.at` back, on the side."""
-        self._proof = None  # half undone, should this fail, it is of no use
-        yield from self._connecting.undo(proof.at, proof.scratch)
-        proof.at = self.tree.parent(proof.at)
-        self._proof = proof
-
-    def _climb(self, proof: _Proof, held: Held) -> Iterator[int]:
-        """Apply the child of `proof.at`, on the side; switch once the branch is heavier than the tip."""
-        changes = state.Changes(proof.scratch.read)
+    def _climb(self, held: Held) -> Iterator[int]:
+        """Apply a block on the side; switch once its branch is heavier than the tip."""
         try:
-            yield from self._connecting.apply(held, changes)
+            yield from self._proving.climb(held)
         except RuleBroken as broken:
             yield from self._suspect_this_disk(held, broken)
             self._refuse(held, broken)
             return
-        for key, account in changes.changed.items():
-            proof.scratch.write(key, account)
         self._store_body(held, Standing.PROVEN)
         self._bodies.release(held.record.id)
-        proof.at = self._store.record(held.record.id)
-        if proof.at.work > self.tip.work:
-            self._switch(proof)
+        if held.record.work > self.tip.work:
+            self._switch(self._store.record(held.record.id))
 
-    def _switch(self, proof: _Proof) -> None:
+    def _switch(self, new: BlockRecord) -> None:
         """Leave the tip's branch for the proven one, in one batch."""
-        old, new = self.tip, proof.at
+        old = self.tip
         fork = self.tree.fork_point(old, new)
         batch = self._out.batch()
         batch.switch = Switch(fork, new)
-        batch.scratch = proof.scratch
-        self._proof = None
+        batch.scratch = self._proving.hand_over()
         since_ms = self._now_ms - self.tree.ancestor(old, fork.height + 1).first_seen_ms
         loud = old.height - fork.height >= DEEP_BLOCKS or since_ms > LATE_MS
         switched = Switched(old, new, fork, batch.number, self._now_ms, loud)

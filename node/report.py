@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from node.outcomes import LAST_REORG
 from node.core import Core
 from node.events import Now
 from node.ledger import codec
+from node.outcomes import LAST_REORG
 
 REWRITE_BLOCKS: Final = 100
 """Blocks whose work `rewrite_cost_s` weighs."""

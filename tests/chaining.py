@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from node.chain import BlockCondemned, BlockConnected, Chain, Outcome, Switched
+from node.chain import Chain
 from node.checks import SignatureChecks
 from node.events import CheckSignatures, Persist
 from node.ledger.entry import Entry
 from node.ledger.signature import verify_many
 from node.outbox import Outbox
+from node.outcomes import BlockCondemned, BlockConnected, Outcome, Switched
 from node.storage.memory import MemoryDisk, memory_disk, open_memory
 from node.storage.port import Batch, BlockRecord, Standing, Store, Writer
 from tests.building import Built, ChainBuilder, Key, key, with_allocations

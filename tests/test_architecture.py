@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The vocabulary between the core and its drivers.
     ("node.storage.port",),
     ("node.events",),
-    ("node.outbox",),
+    ("node.outbox", "node.outcomes"),
     # What peers say: as records, as bytes, when it may be said, and to whom.
     ("node.messages",),
     ("node.frames",),
@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.tree", "node.checks", "node.recent", "node.mempool.refused", "node.mempool.template"),
     ("node.headers", "node.bodies", "node.recount", "node.mempool.pool", "node.mempool.checking"),
     ("node.connecting",),
+    ("node.proving",),
     ("node.chain", "node.mempool.saved", "node.peers.addresses", "node.peers.blame", "node.peers.names"),
     ("node.mempool", "node.peers.book"),
     ("node.peers",),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.chain import BlockCondemned, Chain
+from node.chain import Chain
 from node.checks import SignatureChecks
 from node.events import CheckSignatures, Persist
 from node.ledger.block import decode_block, decode_header, hash_header, network_id
@@ -14,6 +14,7 @@ from node.ledger.errors import RuleBroken
 from node.ledger.signature import verify_many
 from node.ledger.state import Account
 from node.outbox import Outbox
+from node.outcomes import BlockCondemned
 from node.storage.memory import memory_disk, open_memory
 from node.storage.port import BlockRecord, Standing
 from tests.test_params import NETWORKS, parameters_of

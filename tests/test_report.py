@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from node import report
-from node.chain import LAST_REORG
 from node.events import HashRate, Submit
+from node.outcomes import LAST_REORG
 from tests.building import ChainBuilder, key
 from tests.puppets import START_MS, Puppet, Subject
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from node.audit_findings import Finding, FirstBad
 from node.bodies import OURSELVES
-from node.chain import BlockCondemned, Chain
+from node.chain import Chain
 from node.checks import SignatureChecks
 from node.events import CheckSignatures, Persist
 from node.ledger.block import Header, decode_block, network_id
@@ -26,6 +26,7 @@ from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
 from node.ledger.signature import verify_many
 from node.outbox import Outbox
+from node.outcomes import BlockCondemned
 from node.storage.faults import BookFault, ForeignNetwork, NotABook
 from node.storage.files import FolderLock
 from node.storage.port import Batch, BlockRecord, Standing

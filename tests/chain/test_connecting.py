@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from node import chain
-from node.chain import BlockConnected
 from node.ledger.errors import RuleBroken
 from node.ledger.rules import sane_block
+from node.outcomes import BlockConnected
 from node.storage.port import Standing
 from tests.building import Built, ChainBuilder, key
 from tests.chaining import ANN, BOB, CEM, PEER, RICH, Node, Payer, sound

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from node import bodies, chain, checks, headers
+from node import bodies, chain, checks, headers, proving
 from node.ledger.entry import Entry
 from node.ledger.errors import RuleBroken
 from node.storage.memory import MemoryDisk
@@ -339,7 +339,7 @@ def _all_signatures_take_their_time(request: pytest.FixtureRequest, monkeypatch:
             monkeypatch.setattr(module, "MAX_HELD_BYTES", 2_000)
         monkeypatch.setattr(chain, "MAX_UNSAVED_ENTRIES", 100)
         monkeypatch.setattr(chain, "READ_AHEAD_ENTRIES", 40)
-        monkeypatch.setattr(chain, "PROOF_KEPT_BLOCKS", 2)
+        monkeypatch.setattr(proving, "PROOF_KEPT_BLOCKS", 2)
         monkeypatch.setattr(headers, "MARKED_AT_ONCE", 2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from node import chain
+from node import proving
 from tests.building import Built, ChainBuilder, key
 from tests.chaining import ANN, BOB, CEM, Applied, Node, Payer, sound
 
@@ -121,18 +121,18 @@ def test_a_proof_that_is_further_than_the_tip_is_left(
 def test_a_proof_that_is_not_used_does_not_grow_for_ever(
     builder: ChainBuilder, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "PROOF_KEPT_BLOCKS", 3)
+    monkeypatch.setattr(proving, "PROOF_KEPT_BLOCKS", 3)
     old = builder.blocks(None, 3, miner=ANN)
     prefix = builder.blocks(None, 3, miner=BOB)
     node.give(*old)
     node.give(*prefix, builder.block(prefix[-1], [builder.entry(CEM, ANN, 1_000)]))
-    assert node.chain._proof is not None
-    scratch = node.chain._proof.scratch
+    assert node.chain._proving._proof is not None
+    scratch = node.chain._proving._proof.scratch
     tip = old[-1]
     for number in range(4):
         tip = builder.block(tip, miner=key(number))
         node.give(tip)
-        assert (node.chain._proof is not None) == (number < 3)
+        assert (node.chain._proving._proof is not None) == (number < 3)
     assert len(scratch) == 0
     heavier = builder.blocks(prefix[-1], 6, miner=CEM)
     node.give(*heavier)
@@ -142,7 +142,7 @@ def test_a_proof_that_is_not_used_does_not_grow_for_ever(
 def test_a_proof_that_is_used_stays(
     builder: ChainBuilder, node: Node, work: Applied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain, "PROOF_KEPT_BLOCKS", 3)
+    monkeypatch.setattr(proving, "PROOF_KEPT_BLOCKS", 3)
     old = builder.blocks(None, 3, miner=ANN)
     node.give(*old)
     prefix = Payer(builder).line(None, 3, entries=1, miner=BOB)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from node.chain import LAST_REORG, BlockStored, Switched
 from node.ledger import codec
+from node.outcomes import LAST_REORG, BlockStored, Switched
 from node.storage.port import Batch, Place, Standing
 from node.storage.sqlite import open_book
 from tests.building import Built, ChainBuilder

@@ -1,0 +1,61 @@
+"""What the chain tells of itself: a block connected, a branch left, a block put aside or condemned. Pure."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from node.ledger import codec
+from node.ledger.entry import Entry
+from node.ledger.errors import RuleBroken
+from node.storage.port import BlockRecord
+
+LAST_REORG: Final = "last_reorg"
+"""Name of the stored value that remembers the last loud switch."""
+
+
+class BlockConnected(NamedTuple):
+    """The tip has a child now."""
+
+    record: BlockRecord
+    entries: list[Entry]
+    credited: tuple[bytes, ...]
+    """Who got coins beside the entries: see `Chain.credited_by`."""
+    origin: int
+    batch: int
+
+
+class Switched(NamedTuple):
+    """The main chain is another branch now."""
+
+    old: BlockRecord
+    new: BlockRecord
+    fork: BlockRecord
+    batch: int
+    at_ms: int
+    """When, by our clock; Unix milliseconds."""
+    loud: bool
+    """True for a switch that was deep or late; it is remembered, and the old branch stays as evidence."""
+
+    def encode(self) -> bytes:
+        """Return what is remembered: time, height of the fork, old and new height and hash."""
+        return codec.encode(
+            (self.at_ms, self.fork.height, self.old.height, self.old.hash, self.new.height, self.new.hash)
+        )
+
+
+class BlockStored(NamedTuple):
+    """A block was put aside: its branch is not heavier than the tip, or there is no room in memory."""
+
+    record: BlockRecord
+    batch: int
+
+
+class BlockCondemned(NamedTuple):
+    """A block breaks a rule; its origin sent the body."""
+
+    record: BlockRecord
+    broken: RuleBroken
+    origin: int
+
+
+Outcome = BlockConnected | Switched | BlockStored | BlockCondemned
