@@ -64,13 +64,13 @@ class Edited:
         book.close()
 
     def edit(self, *statements: str) -> None:
-        with sqlite3.connect(self.path) as connection:
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
             for statement in statements:
                 connection.execute(statement)
         connection.close()
 
     def replace_body(self, block_id: int, raw: bytes) -> None:
-        with sqlite3.connect(self.path) as connection:
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
             connection.execute("UPDATE bodies SET raw = ? WHERE id = ?", (raw, block_id))
         connection.close()
 
@@ -213,7 +213,7 @@ def test_an_entry_whose_index_was_changed_as_well_is_named_by_its_signature(book
 def test_a_byte_of_a_stored_header_names_the_block(book: Edited) -> None:
     raw = book.block.header.raw
     for at in range(len(raw)):
-        with sqlite3.connect(book.path) as connection:
+        with contextlib.closing(sqlite3.connect(book.path)) as connection, connection:
             connection.execute("UPDATE blocks SET header = ? WHERE id = 3", (with_byte(raw, at),))
         connection.close()
         found = first_bad(book.path)
@@ -393,7 +393,7 @@ def test_a_block_that_the_next_one_does_not_follow_is_named(book: Edited) -> Non
     """A header and body exchanged for another block's, its row mended to fit."""
     other = book.chain.block(book.built[1], miner=BOB)
     book.replace_body(EDITED, other.raw)
-    with sqlite3.connect(book.path) as connection:
+    with contextlib.closing(sqlite3.connect(book.path)) as connection, connection:
         connection.execute(
             "UPDATE blocks SET header = ?, tail = ? WHERE id = ?", (other.header.raw, other.hash[-8:], EDITED)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def book(lonely: Shell) -> tuple[ChainBuilder, list[Built]]:
 
 def edit_memo(folder: Path, height: int) -> None:
     """Change one byte of a stored entry, as with the sqlite3 tool."""
-    with sqlite3.connect(folder / BOOK_NAME) as connection:
+    with contextlib.closing(sqlite3.connect(folder / BOOK_NAME)) as connection, connection:
         (raw,) = connection.execute("SELECT raw FROM bodies WHERE id = ?", (height,)).fetchone()
         at = len(raw) - 100  # inside the last entry
         changed = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
@@ -70,7 +71,7 @@ def test_the_verdict_fits_the_terminal(lonely: Shell, columns: int) -> None:
 
 @pytest.mark.usefixtures("book")
 def test_a_book_is_remade_from_its_own_blocks(lonely: Shell) -> None:
-    with sqlite3.connect(lonely.folder / BOOK_NAME) as connection:
+    with contextlib.closing(sqlite3.connect(lonely.folder / BOOK_NAME)) as connection, connection:
         connection.execute("UPDATE accounts SET balance = balance + 1")
     connection.close()
     assert lonely.ask("verify", status=1)["ok"] is False
@@ -131,7 +132,7 @@ def test_the_book_names_its_network_unless_a_file_does(lonely: Shell, tmp_path: 
 
 @pytest.mark.usefixtures("book")
 def test_a_book_that_lies_about_its_network_is_judged_by_its_first_block(lonely: Shell) -> None:
-    with sqlite3.connect(lonely.folder / BOOK_NAME) as connection:
+    with contextlib.closing(sqlite3.connect(lonely.folder / BOOK_NAME)) as connection, connection:
         connection.execute("UPDATE meta SET value = zeroblob(32) WHERE name = 'network_id'")
     connection.close()
     assert lonely.ask("verify", status=1)["first_bad"]["rule"] == "meta-row"

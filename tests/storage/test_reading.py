@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -175,7 +176,7 @@ def test_a_row_that_cannot_be_is_named(
 
 def test_text_that_is_no_text_is_named(path: Path) -> None:
     book = open_read_only(path)
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE blocks SET rule = CAST(x'ff' AS TEXT) WHERE id = 2")
     connection.close()
     with pytest.raises(Damaged):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -133,7 +134,7 @@ def test_an_edited_entry_is_refused_like_anyones(tmp_path: Path) -> None:
     chain, built = sample_chain(4)
     path = filled_book(tmp_path, chain, built)
     raw = built[2].raw.replace(b"cup 2.1", b"tea 2.1")
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE bodies SET raw = ? WHERE id = 3", (raw,))
     connection.close()
     result = rebuilt(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -31,7 +32,7 @@ from tests.storage.filling import ANN, PARAMETERS, connect, filled_book, sample_
 
 
 def edit(path: Path, statement: str, *values: object) -> None:
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(statement, values)
     connection.close()
 
