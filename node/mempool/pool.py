@@ -304,27 +304,29 @@ class Mempool:
         return before == entry.nonce - account.nonce
 
     def _insert(self, pending: Pending, account: Account) -> Added:
-        """Put it in, after taking out what it replaces and what must make room.
+        """Put it in, after taking out what must make room and what it replaces.
 
         Raises Refused(mempool-full); then the pool is as it was, but for the order of arrival.
         """
         entry = pending.entry
         old = self._at(entry)
-        taken = [self._take(old)] if old else []
+        taken = []
         try:
-            while self._lacks_room(entry):
+            # What it replaces stays until the room is made: without it, what follows would look unpayable.
+            while self._lacks_room(entry, self._at(entry)):
                 taken.append(self._take(self._victim_for(entry, account, own=pending.own)))
         except Refused:
             for leaver, its_account in reversed(taken):
                 self._put(leaver, its_account)
             raise
+        replaced = self._at(entry)
+        if replaced is not None:
+            self._take(replaced)
         self._put(pending, account)
         self._winners.forget(entry.txid)
-        evicted = [leaver.entry for leaver, _ in taken]
-        if old is None:
-            return Added(None, evicted)
-        self._winners.note(old.txid, entry.txid)
-        return Added(old, evicted[1:])
+        if old is not None:
+            self._winners.note(old.txid, entry.txid)
+        return Added(old, [leaver.entry for leaver, _ in taken if leaver.entry is not old])
 
     # ------------------------------------------------------------------------------------------- leaving
 

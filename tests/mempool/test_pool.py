@@ -295,6 +295,23 @@ def test_who_lost_coins_with_an_undone_block_leaves_first(told: str) -> None:
     assert [entry.fee for entry in world.add(pay(ANN, 0, fee=1)).evicted] == [50]
 
 
+def test_what_follows_a_replaced_entry_is_not_pushed_out_as_unpayable() -> None:
+    small = len(pay(ANN, 0).raw)
+    world = World(max_entries=10, max_bytes=4 * small)
+    world.fund(ANN, 1_000)
+    world.fund(BOB, 1_000)
+    world.add(pay(BOB, 0, fee=2))
+    for nonce, fee in enumerate((1, 2, 2)):
+        world.add(pay(ANN, nonce, fee=fee))
+    before = set(waiting(world))
+    longer = pay(ANN, 0, fee=2, memo="m" * 60)
+    with pytest.raises(Refused, match="mempool-full"):
+        world.pool.admit(longer, world.account_of(ANN.public), START, START)
+    assert world.refusal(longer) == "mempool-full"
+    assert set(waiting(world)) == before
+    assert [entry.fee for entry in world.add(pay(ANN, 0, fee=3, memo="m" * 60)).evicted] == [2]
+
+
 def test_what_was_typed_here_is_never_evicted() -> None:
     world = full(5, 3, own=True)
     assert world.refusal(pay(ANN, 0, fee=900)) == "mempool-full"

@@ -150,6 +150,9 @@ class Model:
     def evict(self, victim: Entry, newcomer: Pending, worth: tuple[bool, int], ledger: Ledger) -> None:
         """Take out the victim, which must be one of those whose turn it is."""
         assert self.is_full_for(newcomer)
+        old = self.at(newcomer.entry.sender, newcomer.entry.nonce)
+        if old is not None and self.worth(victim.sender, ledger) != self.cheapest(ledger):
+            self.drop(old.entry)  # it was the cheapest itself; it leaves either way
         tail = self.of(victim.sender)[-1]
         assert tail.entry == victim
         assert not tail.own
@@ -161,10 +164,12 @@ class Model:
         self.drop(victim)
 
     def is_full_for(self, newcomer: Pending) -> bool:
-        self.waiting.append(newcomer)
-        over = self.is_over()
-        self.waiting.remove(newcomer)
-        return over
+        """Tell whether a bound is passed with the newcomer in, and what it replaces out."""
+        after = Model()
+        place = (newcomer.entry.sender, newcomer.entry.nonce)
+        after.waiting = [p for p in self.waiting if (p.entry.sender, p.entry.nonce) != place]
+        after.waiting.append(newcomer)
+        return after.is_over()
 
     def value_of(self, entry: Entry, account: Account) -> tuple[bool, int]:
         """What a newcomer would be worth."""
@@ -225,13 +230,13 @@ class PoolLife(RuleBasedStateMachine):
         assert expected is None
         old = self.model.at(entry.sender, nonce)
         assert added.replaced == (old.entry if old else None)
-        if old is not None:
-            self.model.drop(old.entry)
-            assert self.pool.winner_of(old.entry.txid) == entry.txid
         worth = self.model.value_of(entry, account)
         for victim in added.evicted:
             self.model.evict(victim, newcomer, worth, self.ledger)
         assert not self.model.is_full_for(newcomer)
+        if old is not None:
+            assert self.pool.winner_of(old.entry.txid) == entry.txid
+            self.model.waiting = [pending for pending in self.model.waiting if pending is not old]
         self.model.waiting.append(newcomer)
 
     def outcome(
@@ -248,9 +253,6 @@ class PoolLife(RuleBasedStateMachine):
         model = Model()
         model.waiting = list(self.model.waiting)
         entry = newcomer.entry
-        old = model.at(entry.sender, entry.nonce)
-        if old is not None:
-            model.drop(old.entry)
         while model.is_full_for(newcomer):
             cheapest = model.cheapest(self.ledger)
             if cheapest is None or (not newcomer.own and cheapest >= model.value_of(entry, account)):
