@@ -1,16 +1,16 @@
-"""The writing side of the disk: one thread, in order, many batches in one transaction.
+"""The writing side of the disk: in order, many batches in one transaction; and the thread that does it.
 
 Touches the disk, through the storage layer. The event loop hands effects over and is told of what is
-durable; it never waits for the disk.
+durable; it never waits for the disk. What is written, and in which order, knows of no thread.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from node.events import Persist, SavePeers, SavePending
 from node.private import PathError, replace_private_file
@@ -21,6 +21,65 @@ PENDING_NAME: Final = "pending.dat"
 PEERS_NAME: Final = "peers.dat"
 
 Write = Persist | SavePending | SavePeers
+
+
+class EntryJournal(Protocol):
+    """What is asked of the journal; see `Journal`."""
+
+    def append(self, raws: Iterable[bytes]) -> None: ...
+    def empty(self) -> None: ...
+
+
+class FolderWriter:
+    """What is written to the data folder, and in which order, on whatever thread it is called."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        journal: EntryJournal,
+        folder: Path,
+        replace: Callable[[Path, bytes], None] = replace_private_file,
+    ) -> None:
+        """`replace` puts a file in the place of another, the old one or the new one; it raises PathError."""
+        self._writer = writer
+        self._journal = journal
+        self._folder = folder
+        self._replace = replace
+
+    def write(self, writes: Sequence[Write], on_durable: Callable[[int], None]) -> None:
+        """Make all of it durable, in order; `on_durable(batch)` is told on the way.
+
+        Raises StorageFault: then a part of it is there, from the front, of a batch perhaps the journal only.
+        """
+        batches: list[Batch] = []
+        for write in writes:
+            if isinstance(write, Persist):
+                batches.append(write.batch)
+                continue
+            self._commit(batches, on_durable)
+            batches = []
+            self._save(write)
+        self._commit(batches, on_durable)
+
+    def _commit(self, batches: Sequence[Batch], on_durable: Callable[[int], None]) -> None:
+        if not batches:
+            return
+        journal = [raw for batch in batches for raw in batch.journal]
+        if journal:
+            self._journal.append(journal)
+        book = [batch for batch in batches if batch.touches_book]
+        if book:
+            self._writer.commit(book)
+        on_durable(batches[-1].number)
+
+    def _save(self, write: SavePending | SavePeers) -> None:
+        name = PENDING_NAME if isinstance(write, SavePending) else PEERS_NAME
+        try:
+            self._replace(self._folder / name, write.content)
+        except PathError as error:
+            raise StorageFault(str(error)) from error
+        if isinstance(write, SavePending):
+            self._journal.empty()
 
 
 class DiskWriter:
@@ -35,9 +94,7 @@ class DiskWriter:
         on_fault: Callable[[BaseException], None],
     ) -> None:
         """`on_durable(batch)` and `on_fault(error)` are called on the writing thread."""
-        self._writer = writer
-        self._journal = journal
-        self._folder = folder
+        self._folder = FolderWriter(writer, journal, folder)
         self._on_durable = on_durable
         self._on_fault = on_fault
         self._queue: deque[Write] = deque()
@@ -66,7 +123,7 @@ class DiskWriter:
     def _run(self) -> None:
         try:
             while writes := self._take():
-                self._write(writes)
+                self._folder.write(writes, self._on_durable)
         except BaseException as error:  # noqa: BLE001 - handed to the loop, which ends the process
             self._on_fault(error)
 
@@ -78,34 +135,3 @@ class DiskWriter:
             writes = list(self._queue)
             self._queue.clear()
             return writes
-
-    def _write(self, writes: Sequence[Write]) -> None:
-        batches: list[Batch] = []
-        for write in writes:
-            if isinstance(write, Persist):
-                batches.append(write.batch)
-                continue
-            self._commit(batches)
-            batches = []
-            self._save(write)
-        self._commit(batches)
-
-    def _commit(self, batches: Sequence[Batch]) -> None:
-        if not batches:
-            return
-        journal = [raw for batch in batches for raw in batch.journal]
-        if journal:
-            self._journal.append(journal)
-        book = [batch for batch in batches if batch.touches_book]
-        if book:
-            self._writer.commit(book)
-        self._on_durable(batches[-1].number)
-
-    def _save(self, write: SavePending | SavePeers) -> None:
-        name = PENDING_NAME if isinstance(write, SavePending) else PEERS_NAME
-        try:
-            replace_private_file(self._folder / name, write.content)
-        except PathError as error:
-            raise StorageFault(str(error)) from error
-        if isinstance(write, SavePending):
-            self._journal.empty()

@@ -1,4 +1,4 @@
-"""The writing thread: order, groups, the journal before the answer, faults handed over."""
+"""What is written and in which order, and the thread that does it: groups, the journal first, faults."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from node.disk import PEERS_NAME, PENDING_NAME, DiskWriter, Write
+from node.disk import PEERS_NAME, PENDING_NAME, DiskWriter, FolderWriter, Write
 from node.events import Persist, SavePeers, SavePending
+from node.private import PathError
 from node.storage.journal import Journal
 from node.storage.port import Batch, StorageFault
 
@@ -119,3 +120,76 @@ def test_a_fault_is_handed_over_and_nothing_is_told_durable(tmp_path: Path, faul
     desk.disk.close()
     assert desk.faults == [fault]
     assert desk.durable == []
+
+
+class Steps:
+    """A book, a journal and files that only note what is asked of them, and fail at one step."""
+
+    def __init__(self, fails_at: str = "") -> None:
+        self.done: list[str] = []
+        self._fails_at = fails_at
+
+    def _do(self, step: str) -> None:
+        if step == self._fails_at:
+            raise StorageFault("no more")
+        self.done.append(step)
+
+    def commit(self, batches: Iterable[Batch]) -> None:
+        self._do(f"commit {[batch.number for batch in batches]}")
+
+    def append(self, raws: Iterable[bytes]) -> None:
+        self._do(f"journal {b' '.join(raws).decode()}")
+
+    def empty(self) -> None:
+        self._do("empty")
+
+    def replace(self, path: Path, content: bytes) -> None:
+        self._do(f"{path.name} {content.decode()}")
+
+    def write(self, *writes: Write) -> None:
+        folder = FolderWriter(self, self, Path("folder"), self.replace)
+        folder.write(writes, lambda number: self.done.append(f"durable {number}"))
+
+
+MIXED: tuple[Write, ...] = (
+    Persist(Batch(1, journal=[b"one"], values={"n": b"1"})),
+    Persist(Batch(2, journal=[b"two"])),
+    Persist(Batch(3, values={"n": b"3"})),
+    SavePending(b"all"),
+    SavePeers(b"known"),
+    journal_batch(4, b"four"),
+)
+IN_ORDER = [
+    "journal one two",
+    "commit [1, 3]",
+    "durable 3",
+    f"{PENDING_NAME} all",
+    "empty",
+    f"{PEERS_NAME} known",
+    "journal four",
+    "durable 4",
+]
+
+
+def test_all_is_written_in_order_without_a_thread() -> None:
+    steps = Steps()
+    steps.write(*MIXED)
+    assert steps.done == IN_ORDER
+
+
+@pytest.mark.parametrize("step", [step for step in IN_ORDER if not step.startswith("durable")])
+def test_nothing_follows_a_step_that_failed(step: str) -> None:
+    steps = Steps(step)
+    with pytest.raises(StorageFault):
+        steps.write(*MIXED)
+    assert steps.done == IN_ORDER[: IN_ORDER.index(step)]
+
+
+def test_a_file_that_cannot_be_replaced_is_a_storage_fault(tmp_path: Path) -> None:
+    def replace(path: Path, _content: bytes) -> None:
+        raise PathError(f"cannot write {path.name}", "look at its disk")
+
+    steps = Steps()
+    with pytest.raises(StorageFault, match=r"cannot write pending\.dat: look at its disk"):
+        FolderWriter(steps, steps, tmp_path, replace).write([SavePending(b"all")], lambda _: None)
+    assert steps.done == []
