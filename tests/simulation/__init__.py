@@ -1,0 +1,1 @@
+"""The production core by the dozen under virtual time, with everything going wrong that can."""
