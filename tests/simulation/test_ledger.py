@@ -189,6 +189,31 @@ def test_a_time_that_is_not_later_than_the_parents_is_refused(step: int) -> None
     assert stands(ledger_of(builder), builder.block(first, timestamp_ms=first.timestamp_ms + 1))
 
 
+def test_a_height_is_refused_even_where_the_coinbase_agrees_with_it() -> None:
+    builder = ChainBuilder()
+    assert not stands(ledger_of(builder), builder.block(changes=Changes(height=2, coinbase_height=2)))
+
+
+def test_a_time_beyond_the_range_of_numbers_is_refused() -> None:
+    builder = ChainBuilder()
+    assert stands(ledger_of(builder), builder.block(timestamp_ms=2**53 - 1))
+    assert not stands(ledger_of(builder), builder.block(timestamp_ms=2**53))
+
+
+def test_work_is_how_many_hashes_a_block_takes_rounded_down() -> None:
+    builder = ChainBuilder(replace(EASY, genesis_bits=0x21008000, easiest_bits=0x21008000))
+    ledger, block = ledger_of(builder), builder.block()
+    assert ledger.at(ledger.add(block.raw)).work == 1  # 2^256 / (2^255 + 1)
+
+
+def test_parameters_of_another_encoding_are_not_read() -> None:
+    raw = genesis_block(EASY).raw
+    start = raw.index(EASY.encode())
+    assert raw[start + 3] == 1
+    with pytest.raises(Broken):
+        read_terms(raw[: start + 3] + b"\x02" + raw[start + 4 :])
+
+
 @pytest.mark.parametrize(
     "fault, good",
     [
