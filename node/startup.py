@@ -8,24 +8,25 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from node import config, log, paths, wallet
+from node import config, identity, log, paths, wallet
 from node.config import Arguments, Config
 from node.daemon import Daemon, NodeHalted
-from node.identity import load_or_create
 from node.ledger import params, signature
-from node.ledger.block import network_id
 from node.ledger.signature import SignatureLibraryDiffers
 from node.listeners import CannotListen
-from node.private import PathError, create_private_file, read_bounded
+from node.private import PathError
+from node.remembered import FILE_NAME as MEMORY_NAME
+from node.remembered import Forgotten, Network, correct, network_of, remember, remembered
 from node.settings import ConfigError
-from node.storage.faults import ForeignNetwork, damaged
+from node.storage.faults import BookFault, ForeignNetwork, damaged
 from node.storage.files import LEAST_FREE_BYTES, FolderLock, free_bytes
 from node.storage.journal import Journal
 from node.storage.port import StorageFault
+from node.storage.reading import open_read_only
 from node.storage.sqlite import BOOK_NAME, open_book
 from node.wallet import WalletError
 
@@ -34,8 +35,6 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 
 JOURNAL_NAME: Final = "pending.journal"
-NETWORK_NAME: Final = "network"
-_MAX_NETWORK_BYTES: Final = 256
 
 
 def run(arguments: Arguments) -> int:
@@ -65,8 +64,10 @@ def _open_and_run(settings: Config) -> int:
                 "Make room, or name another folder with --data-dir",
             )
         missing = _check_book(folder, settings)
-        purse = wallet.ensure(paths.wallets_folder(folder), settings.wallet)
-        identity = load_or_create(folder)
+        # The identity is made after the wallet: where it is, a wallet was, and a new key would hide its loss.
+        begun = (folder / identity.FILE_NAME).exists()
+        purse = wallet.ensure(paths.wallets_folder(folder), settings.wallet, begun=begun)
+        own = identity.load_or_create(folder)
         with ExitStack() as opened:
             book = open_book(folder / BOOK_NAME, settings.parameters)
             opened.callback(book.close)
@@ -79,34 +80,60 @@ def _open_and_run(settings: Config) -> int:
                     lines.warn(text)
             socket_path = paths.choose_socket(folder)
             opened.callback(paths.forget_socket, folder)
-            _run(lambda: Daemon(settings, purse, identity, book, journal, socket_path, lines))
+            _run(lambda: Daemon(settings, purse, own, book, journal, socket_path, lines))
     return EXIT_STOPPED
 
 
 def _check_book(folder: Path, settings: Config) -> str:
     """Compare the folder with what it remembers of its network, kept beside the book; return what to tell.
 
-    Raises StorageFault: the folder is another network's, or its book was emptied.
+    Raises StorageFault: the folder is another network's, its book was emptied, or nothing tells whose it is.
     """
-    path = folder / NETWORK_NAME
-    ours = f"{network_id(settings.parameters).hex()} {settings.parameters.name}\n"
-    try:
-        remembered = read_bounded(path, _MAX_NETWORK_BYTES).decode(errors="replace")
-    except FileNotFoundError:
-        create_private_file(path, ours.encode())
+    book, ours = folder / BOOK_NAME, network_of(settings.parameters)
+    said = _recalled(folder, book, ours)
+    if said is None:
+        remember(folder, ours)
         return ""
-    if remembered.split(" ")[0] != ours.split(" ", maxsplit=1)[0]:
-        raise ForeignNetwork(
-            f"{folder} is a folder of the network {remembered.partition(' ')[2].strip()!a}, "
-            f"not of {settings.parameters.name!a}",
-            "name its own network's file with --config, or another folder with --data-dir",
-        )
-    book = folder / BOOK_NAME
     if not book.exists():
         return f"{book} is gone: a new one begins at genesis, and peers fill it; or put back a copy"
-    if book.stat().st_size == 0:
+    if book.is_file() and book.stat().st_size == 0:
         raise damaged(book, "it is empty")
-    return ""
+    return said
+
+
+def _recalled(folder: Path, book: Path, ours: Network) -> str | None:
+    """Compare the folder's memory with our network; None where it has none, else what to tell.
+
+    Where it is damaged, the book says what it was, and the memory is written anew.
+    """
+    path = folder / MEMORY_NAME
+    try:
+        found = remembered(folder)
+    except Forgotten as error:
+        if _network_of_book(book) != ours.network_id:
+            raise BookFault(
+                str(error),
+                f"move it away, if {folder} is of the network {ours}; else name another with --config",
+            ) from None
+    else:
+        if found is None or found.network_id == ours.network_id:
+            return None if found is None else ""
+        if _network_of_book(book) != ours.network_id:
+            raise ForeignNetwork(
+                f"{folder} is a folder of the network {found}, not of {ours}",
+                "name its own network's file with --config, or another folder with --data-dir",
+            )
+    correct(folder, ours)
+    return f"{path} was damaged; it is written anew, as the book is of {ours}"
+
+
+def _network_of_book(path: Path) -> bytes | None:
+    """Return the network that a book says it is of; None where it cannot be read."""
+    try:
+        with closing(open_read_only(path)) as book:
+            return book.network_id()
+    except BookFault:
+        return None
 
 
 def _run(make: Callable[[], Daemon]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
@@ -163,16 +164,24 @@ def load(folder: Path, name: str) -> Wallet:
     return Wallet(name, path, key_file, _is_backed_up(path, key_file), "; ".join(notices) or None)
 
 
-def ensure(folder: Path, name: str = DEFAULT_NAME) -> Wallet:
+def ensure(folder: Path, name: str = DEFAULT_NAME, *, begun: bool = False) -> Wallet:
     """Load a wallet, or make it where there is none at all yet, as on a node's first start.
 
-    Where there are others, a missing name is more likely a slip than a wish: WalletMissing.
+    Where there are others, a missing name is more likely a slip than a wish: WalletMissing. So it is where
+    the node has `begun`, which had a wallet then: a new key in the place of a lost one would hide the loss.
     """
+    path = _path(folder, name)
     try:
         return load(folder, name)
     except WalletMissing:
         if list_wallets(folder):
             raise
+        if begun or os.path.lexists(path.with_suffix(_MARKER_SUFFIX)):
+            raise WalletMissing(
+                f"the wallet file {path} is gone",
+                f"put it back, or restore a backup: `wallet import {name} {_backup_place(path)}`; "
+                f"`wallet new {name}` begins with a new key, and what the lost one held stays lost",
+            ) from None
     try:
         return create(folder, name)
     except WalletExists:  # another process was faster
@@ -334,6 +343,15 @@ def _mark(wallet: Wallet, backup_path: Path) -> Wallet:
     line = os.fsencode(f"{wallet.public_key.hex()} {backup_path.absolute()}\n")
     replace_private_file(wallet.path.with_suffix(_MARKER_SUFFIX), line)
     return Wallet(wallet.name, wallet.path, wallet.key_file, backed_up=True, notice=wallet.notice)
+
+
+def _backup_place(path: Path) -> str:
+    """Return where the backup of a wallet was put; BACKUP where that is not known."""
+    try:
+        line = read_bounded(path.with_suffix(_MARKER_SUFFIX), _MAX_MARKER_BYTES)
+    except (FileNotFoundError, PathError):
+        return "BACKUP"
+    return shlex.quote(os.fsdecode(line).partition(" ")[2].strip() or "BACKUP")
 
 
 def _is_backed_up(path: Path, key_file: KeyFile) -> bool:

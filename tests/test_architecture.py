@@ -53,7 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.miner",),
     # Files that are for their owner alone.
     ("node.private",),
-    ("node.keyfile", "node.paths", "node.identity"),
+    ("node.keyfile", "node.paths", "node.identity", "node.remembered"),
     ("node.wallet",),
     # The stored book, written and read.
     ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
@@ -138,7 +138,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 COMMANDS_MAY_USE = (
     *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
-    *("endpoint", "settings", "network_file", "config", "pow", "miner"),
+    *("remembered", "endpoint", "settings", "network_file", "config", "pow", "miner"),
 )
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
 

@@ -9,9 +9,10 @@ import pytest
 
 from node import config
 from node.config import Arguments, Config
-from node.startup import NETWORK_NAME, _check_book
-from node.storage.faults import Damaged, ForeignNetwork
-from node.storage.sqlite import BOOK_NAME
+from node.remembered import FILE_NAME as MEMORY_NAME
+from node.startup import _check_book
+from node.storage.faults import BookFault, Damaged, ForeignNetwork
+from node.storage.sqlite import BOOK_NAME, open_book
 from tests.building import EASY
 
 
@@ -22,7 +23,7 @@ def settings(tmp_path: Path) -> Config:
 
 def test_a_new_folder_is_told_its_network(tmp_path: Path, settings: Config) -> None:
     assert not _check_book(tmp_path, settings)
-    assert settings.parameters.name in (tmp_path / NETWORK_NAME).read_text()
+    assert settings.parameters.name in (tmp_path / MEMORY_NAME).read_text()
 
 
 def test_a_folder_with_its_book_is_passed_over_in_silence(tmp_path: Path, settings: Config) -> None:
@@ -51,3 +52,22 @@ def test_a_folder_of_another_network_is_refused_by_name_even_without_its_book(
     _check_book(tmp_path, settings)
     with pytest.raises(ForeignNetwork, match=settings.parameters.name):
         _check_book(tmp_path, replace(settings, parameters=EASY))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 20, b"x" * 300, b"00" * 32 + b" another\n"])
+def test_a_damaged_memory_is_written_anew_as_the_book_says(
+    tmp_path: Path, settings: Config, content: bytes
+) -> None:
+    open_book(tmp_path / BOOK_NAME, settings.parameters).close()
+    _check_book(tmp_path, settings)
+    written = (tmp_path / MEMORY_NAME).read_bytes()
+    (tmp_path / MEMORY_NAME).write_bytes(content)
+    assert "was damaged" in _check_book(tmp_path, settings)
+    assert (tmp_path / MEMORY_NAME).read_bytes() == written
+    assert not _check_book(tmp_path, settings)
+
+
+def test_a_damaged_memory_without_a_book_is_refused_with_what_to_do(tmp_path: Path, settings: Config) -> None:
+    (tmp_path / MEMORY_NAME).write_bytes(b"")
+    with pytest.raises(BookFault, match="is damaged: move it away"):
+        _check_book(tmp_path, settings)

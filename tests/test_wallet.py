@@ -184,6 +184,19 @@ def test_a_slip_in_a_configured_name_makes_no_second_wallet(folder: Path) -> Non
         wallet.ensure(folder, "shpo")
 
 
+def test_a_wallet_that_is_gone_is_not_replaced_by_a_new_one(folder: Path, elsewhere: Path) -> None:
+    made = wallet.ensure(folder)
+    (folder / "default.json").unlink()
+    with pytest.raises(WalletMissing, match=r"default.json is gone: .* `wallet import default BACKUP`"):
+        wallet.ensure(folder, begun=True)
+    wallet.import_(folder, "default", wallet.export(made))
+    copy = wallet.backup(wallet.load(folder, "default"), elsewhere)
+    (folder / "default.json").unlink()
+    with pytest.raises(WalletMissing, match=f"wallet import default {copy}"):
+        wallet.ensure(folder)
+    assert not list(folder.glob("*.json"))
+
+
 def test_an_exported_key_comes_back(folder: Path) -> None:
     made = wallet.create(folder, "shop", seed=SEED)
     text = wallet.export(made)

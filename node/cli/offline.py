@@ -15,8 +15,10 @@ from node.ledger import codec
 from node.ledger.block import decode_block, genesis_block
 from node.ledger.errors import RuleBroken
 from node.ledger.params import ENCODING_VERSION, Parameters, ParametersError, validate
+from node.private import PathError
+from node.remembered import Forgotten, network_of, remembered
 from node.settings import ConfigError
-from node.storage.faults import BookFault
+from node.storage.faults import BookFault, ForeignNetwork
 from node.storage.reading import ReadOnlyBook, open_read_only
 from node.storage.sqlite import BOOK_NAME
 
@@ -74,12 +76,27 @@ def _first_leaf(genesis: bytes) -> bytes:
 
 
 def parameters_of_damaged(invocation: Invocation, path: Path) -> Parameters:
-    """Return the parameters of a book that may be past reading: the configured ones then."""
+    """Return the parameters of a book that may be past reading: the configured ones then.
+
+    Raises CommandError where the folder remembers that it is of another network than the configured one.
+    """
     try:
         with closing(open_read_only(path)) as book:
             return parameters_of(invocation, book)
     except BookFault:
-        return configuration(invocation).parameters
+        parameters = configuration(invocation).parameters
+    ours = network_of(parameters)
+    try:
+        with refusals(PathError):
+            found = remembered(path.parent)
+    except Forgotten:
+        found = None  # the book that is made will be refused where it is another network's
+    if found is not None and found.network_id != ours.network_id:
+        hint = "name its network's file: --config FILE"
+        raise CommandError(
+            ForeignNetwork.code, f"{path.parent} is a folder of the network {found}, not of {ours}", hint
+        )
+    return parameters
 
 
 def address_prefix(invocation: Invocation) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from node.network_file import format_network
 from node.query import Query
+from node.remembered import network_of, remember
 from node.storage.files import FolderLock
 from node.storage.reading import open_read_only
 from node.storage.sqlite import BOOK_NAME
@@ -110,6 +111,20 @@ def test_a_book_that_a_node_works_on_is_not_remade(lonely: Shell) -> None:
 def test_where_there_is_no_book_it_is_said(lonely: Shell) -> None:
     assert lonely.fail("verify")["code"] == "not-a-book"
     assert lonely.fail("rebuild")["code"] == "not-a-book"
+
+
+def test_a_book_past_reading_is_remade_for_the_network_that_the_folder_remembers(
+    lonely: Shell, tmp_path: Path
+) -> None:
+    (lonely.folder / BOOK_NAME).write_bytes(b"hello" * 1_000)
+    remember(lonely.folder, network_of(PARAMETERS))
+    refused = lonely.fail("rebuild")
+    assert refused["code"] == "foreign-network"
+    assert "--config" in refused["hint"]
+    own = tmp_path / "own.toml"
+    own.write_text(format_network(PARAMETERS))
+    assert lonely.ask("--config", str(own), "rebuild", status=1)["height"] == 0
+    assert lonely.ask("verify")["ok"] is True
 
 
 def test_a_file_that_is_no_book_is_named(lonely: Shell) -> None:
