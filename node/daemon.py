@@ -63,7 +63,7 @@ from node.links import KnownPeer, LinkSettings
 from node.log import Log
 from node.mempool import Saved, load_dump
 from node.miner import MinerPool
-from node.private import PathError, read_bounded
+from node.private import PathError, free_name, read_bounded
 from node.sealed import Unreadable
 from node.storage.files import LEAST_FREE_BYTES, free_bytes
 from node.storage.journal import Journal
@@ -347,8 +347,8 @@ class Daemon:
             return read_bounded(self._config.data_dir / name, _MAX_SAVED_BYTES)
         except FileNotFoundError:
             return None
-        except (OSError, PathError) as error:
-            self._set_aside(name, str(error))
+        except PathError as error:
+            self._set_aside(name, error.message)
             return None
 
     def _read_pending(self) -> list[Saved]:
@@ -366,7 +366,7 @@ class Daemon:
     def _set_aside(self, name: str, why: str) -> None:
         """A bad file never blocks a start: keep it under another name, and say so."""
         path = self._config.data_dir / name
-        aside = path.with_name(f"{name}.bad")
+        aside = free_name(path)
         with contextlib.suppress(OSError):
             path.replace(aside)
         text = f"{path} cannot be used ({why}); it was set aside as {aside.name}"

@@ -32,6 +32,10 @@ class PathError(Exception):
         self.hint = hint
 
 
+class UnfitFile(PathError):
+    """Something else than the file that was written: a folder, a pipe, or something far too long."""
+
+
 def trouble(doing: str, path: Path, error: OSError, hint: str = "look at its owner and space") -> PathError:
     """Return the named error for what the system answered: `cannot write /x/y (No space left on device)`."""
     return PathError(f"cannot {doing} {path} ({error.strerror or error})", hint)
@@ -89,6 +93,14 @@ def create_private_file(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
+def free_name(path: Path) -> Path:
+    """Return the first name of the form `path.bad-N` that nothing has, for what is set aside."""
+    number = 1
+    while os.path.lexists(found := path.with_name(f"{path.name}.bad-{number}")):
+        number += 1
+    return found
+
+
 def replace_private_file(path: Path, content: bytes) -> None:
     """Write a file, 0600, in the place of what was there: the old one or the new one, never half of one."""
     temporary = _write_beside(path, content)
@@ -109,7 +121,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise PathError(f"{path} is no regular file", "move it away or name another place")
+                raise UnfitFile(f"{path} is no regular file", "move it away or name another place")
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 content = file.read(limit + 1)
         finally:
@@ -119,7 +131,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise trouble("read", path, error, "look at its owner and permissions") from None
     if len(content) > limit:
-        raise PathError(f"{path} is longer than {limit} bytes", "it is not what it should be: name another")
+        raise UnfitFile(f"{path} is longer than {limit} bytes", "it is not what it should be: name another")
     return content
 
 

@@ -45,3 +45,27 @@ def test_an_identity_open_to_others_is_tightened(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).chmod(0o644)
     load_or_create(tmp_path)
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_a_digit_that_changed_is_noticed(tmp_path: Path) -> None:
+    load_or_create(tmp_path)
+    path = tmp_path / FILE_NAME
+    text = path.read_text()
+    for at in range(len(text) - 1):
+        if text[at] != " ":
+            path.write_text(text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1 :])
+            with pytest.raises(PathError, match="move it away"):
+                load_or_create(tmp_path)
+
+
+def test_a_file_of_the_seed_alone_is_still_read(tmp_path: Path) -> None:
+    made = load_or_create(tmp_path)
+    path = tmp_path / FILE_NAME
+    path.write_text(path.read_text().split()[0] + "\n")
+    assert load_or_create(tmp_path).public_key == made.public_key
+
+
+def test_something_else_in_its_place_is_refused_with_the_next_thing_to_do(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    with pytest.raises(PathError, match="no regular file: move it away: a new identity"):
+        load_or_create(tmp_path)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from node.private import FILE_MODE, PathError, create_private_file, replace_private_file, tighten
+from node.private import FILE_MODE, PathError, create_private_file, free_name, replace_private_file, tighten
 from node.storage.faults import BookFault, DiskFull
 
 MAX_FRAME: Final = 1 << 16
@@ -87,9 +87,10 @@ class Journal:
             said = tighten(self._path, FILE_MODE)
             content = self._path.read_bytes()
         except (OSError, PathError) as error:
-            aside = _free_name(self._path)
+            aside = free_name(self._path)
             self._path.rename(aside)
-            self.notices.append(f"{self._path} could not be read ({error}); it is {aside} now")
+            why = error.message if isinstance(error, PathError) else error.strerror or str(error)
+            self.notices.append(f"{self._path} could not be read ({why}); it is {aside} now")
             create_private_file(self._path, b"")
             return
         if said:
@@ -97,7 +98,7 @@ class Journal:
         whole = list(_frames(content))
         kept = _framed(whole)
         if kept != content:
-            aside = _free_name(self._path)
+            aside = free_name(self._path)
             create_private_file(aside, content)
             replace_private_file(self._path, kept)
             self.notices.append(
@@ -122,16 +123,15 @@ def _frames(content: bytes) -> Iterator[bytes]:
     while at + _HEAD.size <= len(content):
         length, check = _HEAD.unpack_from(content, at)
         start = at + _HEAD.size
-        raw = content[start : start + length]
-        if (
-            length <= MAX_FRAME
-            and len(raw) == length
-            and zlib.crc32(content[at : at + _LENGTH.size] + raw) == check
-        ):
-            yield raw
-            at = start + length
-        else:
-            at += 1
+        end = start + length
+        # Cut out only what can be a frame: a copy of all the rest for each byte of rubbish would take minutes.
+        if length <= MAX_FRAME and end <= len(content):
+            raw = content[start:end]
+            if zlib.crc32(content[at : at + _LENGTH.size] + raw) == check:
+                yield raw
+                at = end
+                continue
+        at += 1
 
 
 def _sync(descriptor: int) -> None:
@@ -140,13 +140,6 @@ def _sync(descriptor: int) -> None:
         os.fsync(descriptor)
     else:  # macOS, where an ordinary sync leaves the data in the drive's own memory
         fcntl.fcntl(descriptor, full)
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (found := path.with_name(f"{path.name}.bad-{number}")).exists():
-        number += 1
-    return found
 
 
 def _fault(path: Path, error: OSError) -> BookFault:
