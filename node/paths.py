@@ -116,7 +116,8 @@ def forget_socket(data_dir: Path) -> None:
     path = find_socket(data_dir)
     try:
         if path is not None:
-            path.unlink(missing_ok=True)
+            if path.is_socket():  # what someone else put in its place is theirs
+                path.unlink(missing_ok=True)
             if path.parent != data_dir.absolute() and path.parent.is_dir():
                 path.parent.rmdir()
         (data_dir / _RECORD).unlink(missing_ok=True)

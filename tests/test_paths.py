@@ -96,6 +96,12 @@ def test_a_path_too_long_for_a_socket_is_replaced_by_a_short_private_one(long_di
     forget_socket(long_dir)
 
 
+def test_what_someone_put_in_the_place_of_the_socket_is_left_alone(short: Path) -> None:
+    (short / "node.sock").write_text("a letter")
+    forget_socket(short)
+    assert (short / "node.sock").read_text() == "a letter"
+
+
 def test_a_short_folder_that_others_can_enter_is_not_used_again(long_dir: Path) -> None:
     first = choose_socket(long_dir)
     first.parent.chmod(0o755)

@@ -78,6 +78,9 @@ def fault_of(error: sqlite3.Error, path: Path) -> BookFault:
         return DiskFull(f"the disk of {path} is full", "free some space, then start the node again")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return InUse(f"another program holds {path}", "close it, then start the node again")
-    if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
+    if code == sqlite3.SQLITE_CANTOPEN:
+        beside = f"{path.name}-wal and {path.name}-shm beside it: their"
+        return BookFault(f"cannot use {path} ({error})", f"look at it, and at {beside} owner and permissions")
+    if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}:
         return BookFault(f"cannot use {path} ({error})", "look at its disk, its owner and its permissions")
     return damaged(path, str(error))

@@ -34,7 +34,7 @@ class FolderLock:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
             raise BookFault(
-                f"cannot open {path} ({error.strerror})", "look at its owner and permissions"
+                f"cannot open {path} ({error.strerror})", "move it away, or look at its owner and permissions"
             ) from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -77,7 +77,8 @@ def rebuild(path: Path, parameters: Parameters, progress: Progress) -> Rebuilt:
     DiskFull and others where the new book cannot be written; the old one is where it was then.
     """
     if not path.is_file():
-        raise NotABook(f"there is no book at {path}", "start a node on that folder: its peers fill it")
+        hint = "move away what is there and start a node" if path.exists() else "start a node on that folder"
+        raise NotABook(f"there is no book at {path}", f"{hint}: its peers fill it")
     with FolderLock(path.parent):
         new_path = path.with_name(f"{path.name}.new")
         _remove(new_path)

@@ -35,9 +35,13 @@ class DamagedBook:
         self._connection: sqlite3.Connection | None = None
         try:
             connection = connect_read_only(path)
-            connection.execute("SELECT count(*) FROM sqlite_schema")
+            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         except sqlite3.Error as error:
             self.trouble = str(error)
+            return
+        if not tables:  # SQLite takes a file without a byte for a database
+            connection.close()
+            self.trouble = "it is empty"
             return
         self._connection = connection
         self.trouble = ""

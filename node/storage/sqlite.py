@@ -20,7 +20,7 @@ from node.ledger.params import Parameters
 from node.ledger.state import genesis_accounts
 from node.private import FILE_MODE, PathError, make_private_folder, tighten
 from node.storage import bulk, schema
-from node.storage.faults import BookFault, ForeignNetwork, damaged, fault_of
+from node.storage.faults import BookFault, ForeignNetwork, NotABook, damaged, fault_of
 from node.storage.genesis import genesis_record
 from node.storage.overlay import OverlaidStore
 from node.storage.reading import ReadOnlyBook, connect_read_only
@@ -103,6 +103,11 @@ def _prepare_file(path: Path) -> list[str]:
         said = tighten(path, FILE_MODE)
     except PathError as error:
         raise BookFault(error.message, error.hint) from None
+    except IsADirectoryError:
+        raise NotABook(
+            f"{path} is a folder",
+            "move it away and put a copy of the book there, or start without: peers fill it",
+        ) from None
     except OSError as error:
         raise BookFault(
             f"cannot open {path} ({error.strerror})", "look at its owner, its permissions and the disk"

@@ -227,9 +227,8 @@ def test_a_file_of_which_nothing_can_be_read_is_set_aside_for_an_empty_book(
     result = rebuilt(path)
     assert (result.height, result.blocks, result.transactions) == (0, 1, 0)
     assert result.evidence.read_bytes() == content
-    if content:
-        assert not result.ok
-        assert result.trouble
+    assert not result.ok
+    assert result.trouble
     assert in_order(path)
 
 
@@ -265,7 +264,10 @@ def test_a_folder_in_use_is_refused(path: Path) -> None:
 
 
 def test_where_there_is_no_book_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NotABook):
+    with pytest.raises(NotABook, match="start a node"):
+        rebuilt(tmp_path / BOOK_NAME)
+    (tmp_path / BOOK_NAME).mkdir()
+    with pytest.raises(NotABook, match="move away what is there"):
         rebuilt(tmp_path / BOOK_NAME)
 
 

@@ -140,7 +140,7 @@ def test_a_file_in_the_folders_place_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
     (tmp_path / BOOK_NAME).mkdir()
-    assert "cannot open" in refused(tmp_path / BOOK_NAME, BookFault)
+    assert "is a folder: move it away" in refused(tmp_path / BOOK_NAME, NotABook)
 
 
 def test_a_python_with_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
