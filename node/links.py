@@ -337,7 +337,7 @@ class Links:
             "peer-fault",
             f"peer {session.name}: {code}: {detail} (cost {cost}{fate})",
             Level.WARNING,
-            fields={"code": str(code), "cost": cost},
+            fields={"code": str(code), "cost": cost, "host": session.host},
         )
         self.has_new_bans |= verdict is Verdict.BAN
         if verdict is not Verdict.STAYS:

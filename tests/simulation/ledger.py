@@ -205,6 +205,11 @@ def add(accounts: Accounts, key: bytes, amount: int, nonces: int = 0) -> None:
         accounts[key] = (balance, nonce)
 
 
+def hash_of(raw: bytes) -> bytes:
+    """Return the hash of a block's header, which stands in its bytes from the fourth on (6)."""
+    return sha256(sha256(raw[3:95]))
+
+
 class Ledger:
     """All valid blocks of one network that were handed over, in a tree."""
 
@@ -270,7 +275,7 @@ class Ledger:
 
     def add(self, raw: bytes) -> bytes:
         """Take a block whose parent is known; return its hash. Raises Broken, or Unknown for its parent."""
-        twice_hashed = sha256(sha256(raw[3:95]))  # where the header of a canonical block stands
+        twice_hashed = hash_of(raw)
         if twice_hashed in self._blocks and self._blocks[twice_hashed].raw == raw:
             return twice_hashed
 

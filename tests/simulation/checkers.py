@@ -1,0 +1,323 @@
+"""What must hold in every world, at every moment: compared with a model that shares no code with the node.
+
+Safety is looked at as it happens: each tip, each thing said to a peer, each answer, each start. What can only
+be judged when nothing is under way is looked at in quiet moments, by `look`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from node import events, frames
+from node.disk import Write
+from node.events import Effect, Notice
+from node.ledger.block import hash_header
+from node.ledger.entry import Entry
+from node.ledger.params import Parameters
+from node.messages import BlockMessage, Headers, Hello, Inventory, Kind, Message, Type
+from node.storage.port import Standing
+from tests.simulation.ledger import Block, Broken, Ledger, Unknown, hash_of
+from tests.simulation.machine import Machine
+
+CLAIMS: Final = (Type.HELLO, Type.INVENTORY, Type.HEADERS, Type.BLOCK)
+"""Messages that tell of what must be durable."""
+MAX_SESSIONS_BESIDE: Final = 16
+"""Connections that a node dials, beside those that it lets in."""
+
+
+class Failure(Exception):
+    """What should never be so, as a sentence."""
+
+
+@dataclass(slots=True)
+class Accepted:
+    """An entry that a node has told somebody it took."""
+
+    entry: Entry
+    machine: int
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is known of one machine from outside."""
+
+    durable: dict[bytes, None] = field(default_factory=dict)
+    """Hashes of blocks whose bodies are durable."""
+    tip: bytes = b""
+    """As it was last looked at."""
+    work: int = 0
+    """Of the heaviest valid block whose body is durable."""
+    may_halt: bool = False
+    """Its disk was made to fail."""
+
+
+class Checkers:
+    """Satisfies machine.Watcher."""
+
+    def __init__(self, parameters: Parameters, ledger: Ledger, honest_hosts: dict[str, str]) -> None:
+        """`honest_hosts`: names by host of those that must never be charged."""
+        self.ledger = ledger
+        self.accepted: dict[bytes, Accepted] = {}
+        self.given_up: dict[int, str] = {}
+        """Why, of those that gave up and were not started since."""
+        self.deepest = 0
+        """Blocks undone by the deepest switch."""
+        self.switches = 0
+        self.bad_blocks: dict[bytes, str] = {}
+        """Hashes of blocks that break the law, and how."""
+        self.rivals: dict[tuple[bytes, int], dict[bytes, None]] = {}
+        """(sender, nonce) to the entries that anybody offered under it."""
+        self._parameters = parameters
+        self._honest = honest_hosts
+        self._seen: dict[int, Seen] = {}
+        self._typed: dict[tuple[int, int], tuple[Entry, ...]] = {}
+        self._now_ms = 0
+
+    def seen(self, machine: Machine) -> Seen:
+        """Return what is known of a machine."""
+        return self._seen.setdefault(machine.build.number, Seen())
+
+    # ---------------------------------------------------------------------------------------- blocks
+
+    def _learn(self, raw: bytes) -> Block | None:
+        """Take a block into the model; None where it breaks the law."""
+        block_hash = hash_of(raw)
+        if block_hash in self.bad_blocks:
+            return None
+        try:
+            return self.ledger.at(self.ledger.add(raw))
+        except Broken as broken:
+            self.bad_blocks[block_hash] = str(broken)
+        except Unknown:
+            self.bad_blocks[block_hash] = "its parent breaks the law"
+        return None
+
+    def _learn_branch(self, machine: Machine, tip: bytes) -> Block:
+        """Take the blocks up to this one, which the machine has, into the model."""
+        store = machine.core.store
+        missing = []
+        record = store.find(tip)
+        while record is not None and not self.ledger.knows(record.hash):
+            raw = store.body(record.id)
+            if raw is None:
+                raise Failure(f"{machine.name}: the body of block {record.height} of its main chain is gone")
+            missing.append(raw)
+            record = store.record(record.parent_id)
+        for raw in reversed(missing):
+            if self._learn(raw) is None:
+                why = self.bad_blocks[hash_of(raw)]
+                raise Failure(f"{machine.name}: its main chain has a block that breaks the law: {why}")
+        return self.ledger.at(tip)
+
+    # ---------------------------------------------------------------------------------------- steps
+
+    def stepped(self, machine: Machine, effects: Sequence[Effect]) -> None:
+        """Look at the tip, and at whom it blames."""
+        for effect in effects:
+            if isinstance(effect, Notice) and effect.kind == "peer-fault":
+                self._blames(machine, effect)
+        tip = machine.core.store.tip().hash
+        seen = self.seen(machine)
+        if tip != seen.tip:
+            self._moved(machine, seen, tip)
+
+    def _blames(self, machine: Machine, notice: Notice) -> None:
+        host = str(notice.fields["host"])
+        if host in self._honest:
+            raise Failure(f"{machine.name} blames {self._honest[host]}, which is honest: {notice.text}")
+
+    def _moved(self, machine: Machine, seen: Seen, tip: bytes) -> None:
+        """Judge a new tip: valid, with the model's accounts, and heavier than the one before."""
+        block = self._learn_branch(machine, tip)
+        if seen.tip:
+            before = self.ledger.at(seen.tip)
+            is_above = len(block.path) > before.height and block.path[before.height] == before.hash
+            if not is_above:
+                if block.work <= before.work:
+                    raise Failure(
+                        f"{machine.name}: left block {before.height} of work {before.work} "
+                        f"for block {block.height} of work {block.work}, which is not heavier"
+                    )
+                common = sum(1 for one, other in zip(block.path, before.path, strict=False) if one == other)
+                self.deepest = max(self.deepest, before.height - common + 1)
+                self.switches += 1
+        seen.tip = tip
+        self._compare_accounts(machine, block)
+
+    def _compare_accounts(self, machine: Machine, block: Block) -> None:
+        store = machine.core.store
+        for key, (balance, nonce) in block.accounts.items():
+            account = store.account(key)
+            if (account.balance, account.nonce) != (balance, nonce):
+                raise Failure(
+                    f"{machine.name}: at block {block.height} the account {key.hex()[:8]} is {account}, "
+                    f"by the law it has {balance} and nonce {nonce}"
+                )
+        for key in self.ledger.at(block.parent).accounts if block.height else ():
+            if key not in block.accounts and any(store.account(key)):
+                raise Failure(f"{machine.name}: an account that is empty is not: {key.hex()[:8]}")
+        if self.ledger.supply(block.hash) != self.ledger.scheduled(block.height):
+            raise Failure(f"{machine.name}: the supply at block {block.height} is not the schedule's")
+
+    # ---------------------------------------------------------------------------------------- the disk
+
+    def wrote(self, machine: Machine, writes: Sequence[Write]) -> None:
+        """Note what is durable."""
+        seen = self.seen(machine)
+        for write in writes:
+            if isinstance(write, events.Persist):
+                for _, raw in write.batch.bodies:
+                    self._stored(seen, raw)
+
+    def _stored(self, seen: Seen, raw: bytes) -> None:
+        seen.durable[hash_of(raw)] = None
+        block = self._learn(raw)
+        if block is not None:
+            seen.work = max(seen.work, block.work)
+
+    def booted(self, machine: Machine) -> None:
+        """See that a start found all that was durable, and all that was promised."""
+        store = machine.core.store
+        seen = self.seen(machine)
+        was_durable, seen.durable = seen.durable, {}
+        for number in range(store.next_id()):
+            raw = store.body(number)
+            if raw is not None:
+                self._stored(seen, raw)
+        for block_hash in was_durable:
+            record = store.find(block_hash)
+            if record is None or (
+                block_hash not in seen.durable and record.standing is not Standing.CONDEMNED
+            ):
+                raise Failure(f"{machine.name}: a block that was durable is gone: {block_hash.hex()[:8]}")
+        tip = store.tip().hash
+        seen.tip = tip
+        self._compare_accounts(machine, self._learn_branch(machine, tip))
+
+    def halted(self, machine: Machine, reason: str) -> None:
+        """A machine gave up: only a disk that failed is a reason."""
+        seen = self.seen(machine)
+        if not seen.may_halt:
+            raise Failure(f"{machine.name} halts without a fault of its machine: {reason}")
+        self.given_up[machine.build.number] = reason
+
+    # ---------------------------------------------------------------------------------------- what is said
+
+    def sends(self, machine: Machine, effect: events.Send) -> None:
+        """See that nothing is claimed that a crash could take back."""
+        if effect.after > machine.durable:
+            raise Failure(f"{machine.name}: says what waits for batch {effect.after} before that is durable")
+        data, at = effect.data, 0
+        while at + frames.FRAME.size <= len(data):
+            length, number = frames.FRAME.unpack_from(data, at)
+            if number in CLAIMS:
+                payload = data[at + frames.FRAME.size : at + frames.FRAME.size - 1 + length]
+                self._claims(machine, frames.decode(Type(number), payload))
+            at += frames.FRAME.size - 1 + length
+
+    def _claims(self, machine: Machine, message: Message) -> None:
+        hashes: Sequence[bytes] = ()
+        match message:
+            case Inventory() if message.kind is Kind.BLOCK:
+                hashes = message.hashes
+            case Headers():
+                hashes = [hash_header(raw) for raw in message.raws]
+            case BlockMessage():
+                hashes = (hash_of(message.raw),)
+            case Hello():
+                self._greets(machine, message)
+        seen = self.seen(machine)
+        for block_hash in hashes:
+            if block_hash not in seen.durable:
+                raise Failure(
+                    f"{machine.name}: tells a peer of block {block_hash.hex()[:8]}, which is not durable"
+                )
+
+    def _greets(self, machine: Machine, hello: Hello) -> None:
+        if hello.work > self.seen(machine).work:
+            raise Failure(f"{machine.name}: greets with work {hello.work}, which is not durable")
+
+    # ---------------------------------------------------------------------------------------- requests
+
+    def typed(self, machine: Machine, request: int, entries: tuple[Entry, ...], now_ms: int) -> None:
+        """Somebody is about to offer these to a machine."""
+        self._now_ms = now_ms
+        self._typed[machine.build.number, request] = entries
+        for entry in entries:
+            self.rivals.setdefault((entry.sender, entry.nonce), {})[entry.txid] = None
+
+    def answered(self, machine: Machine, effect: events.Answer | events.Refuse) -> None:
+        """Note what a machine has promised."""
+        entries = self._typed.pop((machine.build.number, effect.request), None)
+        if isinstance(effect, events.Refuse):
+            return
+        if effect.after > machine.durable:
+            raise Failure(f"{machine.name}: answers before batch {effect.after} is durable")
+        results = effect.result
+        if entries is None or not isinstance(results, list):
+            return
+        for entry, result in zip(entries, results, strict=True):
+            if isinstance(result, str):
+                self.accepted.setdefault(
+                    entry.txid, Accepted(entry, machine.build.number, self._now_ms)
+                )
+
+    # ---------------------------------------------------------------------------------------- quiet moments
+
+    def look(self, machine: Machine) -> None:
+        """Judge a machine that is up; what it is busy with is left for a quiet moment."""
+        core = machine.core
+        if len(core.sessions.every()) > machine.build.max_peers + MAX_SESSIONS_BESIDE:
+            raise Failure(f"{machine.name}: {len(core.sessions.every())} connections")
+        if machine.is_busy():
+            return
+        tip = self.ledger.at(core.store.tip().hash)
+        heaviest = self.seen(machine).work
+        if tip.work < heaviest:
+            raise Failure(
+                f"{machine.name}: its tip is block {tip.height} of work {tip.work}, "
+                f"and it holds a valid branch of work {heaviest}"
+            )
+        self._judge_pending(machine, tip)
+
+    def _judge_pending(self, machine: Machine, tip: Block) -> None:
+        for pending in machine.core.mempool:
+            entry = pending.entry
+            _, nonce = tip.accounts.get(entry.sender, (0, 0))
+            if entry.nonce < nonce:
+                raise Failure(f"{machine.name}: holds an entry as pending whose nonce {entry.nonce} is used")
+            if entry.timestamp_ms + self._parameters.lifetime_ms <= tip.timestamp_ms:
+                raise Failure(f"{machine.name}: holds an entry as pending whose lifetime is over")
+
+    # ---------------------------------------------------------------------------------------- in the end
+
+    def unsettled(self, tip: bytes) -> list[Accepted]:
+        """Return what was promised and is neither in this chain nor void on it."""
+        block = self.ledger.at(tip)
+        confirmed: dict[bytes, None] = {}
+        for block_hash in block.path:
+            confirmed.update(dict.fromkeys(self.ledger.at(block_hash).txids))
+        return [
+            promise
+            for txid, promise in self.accepted.items()
+            if txid not in confirmed and not self._is_void(promise.entry, block)
+        ]
+
+    def _is_void(self, entry: Entry, tip: Block) -> bool:
+        """Tell whether no block above this tip can hold it, or nothing obliges one to."""
+        balance, nonce = tip.accounts.get(entry.sender, (0, 0))
+        if entry.nonce < nonce:
+            return True  # another entry has used it
+        if entry.timestamp_ms + self._parameters.lifetime_ms <= tip.timestamp_ms:
+            return True
+        if len(self.rivals[entry.sender, entry.nonce]) > 1:
+            return True  # each node may hold another one of them; what is mined first decides
+        if entry.nonce == nonce:
+            return balance < entry.amount + entry.fee
+        before = self.rivals.get((entry.sender, entry.nonce - 1), {})
+        known = [self.accepted[txid].entry for txid in before if txid in self.accepted]
+        return not known or all(self._is_void(one, tip) for one in known)
+

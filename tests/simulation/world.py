@@ -1,0 +1,384 @@
+"""A world: nodes, network, people and what goes wrong, all drawn from a seed; then a time in which nothing does.
+
+First there is trouble, up to `until_ms`. Then what comes and goes is over, whoever is down is started again,
+and within `SETTLE_MS` and `SETTLE_BLOCKS` block intervals the nodes whose clocks are right must stand on one
+tip, with everything that was promised in it or void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from node.endpoint import Endpoint
+from node.ledger import params
+from node.ledger.block import genesis_block, network_id
+from node.ledger.params import Parameters
+from node.links import KnownPeer
+from tests.building import Key, key
+from tests.simulation.checkers import Checkers, Failure
+from tests.simulation.disks import FolderMedium, Medium, MemoryMedium
+from tests.simulation.faults import Load, Profile, healed
+from tests.simulation.kernel import Kernel
+from tests.simulation.ledger import Ledger, read_terms
+from tests.simulation.machine import Build, Machine, Surroundings, address_of
+from tests.simulation.network import Network, Party
+from tests.simulation.people import People
+from tests.simulation.trace import Trace
+
+DRIFT_MS: Final = 30_000
+HASHES_A_BLOCK: Final = 256
+"""Expected, at the difficulty of genesis."""
+LOOK_MS: Final = 1_000
+"""How often quiet moments are looked for."""
+SETTLE_MS: Final = 400_000
+"""Longer than a node waits before it dials a friend again."""
+SETTLE_BLOCKS: Final = 12
+MAX_PEERS: Final = 32
+FIRST_COINS: Final = 100_000
+"""What each wallet has at genesis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run is asked for."""
+
+    seed: int
+    nodes: int
+    profile: Profile
+    until_ms: int
+    folder: Path
+    """Where real disks may keep their folders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run that did not fail."""
+
+    trace: str
+    virtual_ms: int
+    actions: int
+    steps: int
+    height: int
+    accepted: int
+    deepest: int
+    switches: int
+    settled_ms: int
+    """From the end of the trouble to one tip."""
+
+
+def parameters_of(load: Load, wallets: list[Key]) -> Parameters:
+    """Return the terms of a world's network."""
+    found = replace(
+        params.BUILT_IN,
+        name="simulated",
+        prefix="sim",
+        symbol="SIM",
+        interval_ms=load.interval_ms,
+        half_life_ms=load.interval_ms * 40,
+        genesis_bits=0x2000FFFF,  # one in 256 hashes
+        easiest_bits=0x207FFFFF,
+        halving_interval=load.halving_interval,
+        allocations=tuple(sorted((wallet.public, FIRST_COINS) for wallet in wallets)),
+        maximum_block_bytes=load.block_bytes,
+        drift_ms=DRIFT_MS,
+        lifetime_ms=load.lifetime_ms,
+        maturity=load.maturity,
+    )
+    params.validate(found)
+    return found
+
+
+class World:
+    """One run."""
+
+    def __init__(self, settings: Settings, *, follow: Callable[[str], None] | None = None) -> None:
+        self.settings = settings
+        self.faults, self.load = settings.profile.faults, settings.profile.load
+        self.kernel = Kernel()
+        self.trace = Trace(lambda: self.kernel.now_ms, follow=follow)
+        self._dice = self._dice_for("world")
+        wallets = [key(f"wallet {number}") for number in range(settings.nodes)]
+        self.parameters = parameters_of(self.load, wallets)
+        self.network_id = network_id(self.parameters)
+        self.network = Network(self.kernel, self.trace, self.faults, self._dice_for("network"))
+        honest = {address_of(number)[0]: f"n{number}" for number in range(settings.nodes)}
+        ledger = Ledger(read_terms(genesis_block(self.parameters).raw), self.network_id)
+        self.checkers = Checkers(self.parameters, ledger, honest)
+        self._around = Surroundings(self.kernel, self.network, self.trace, self.parameters, self.checkers)
+        self.machines = [self._machine(number, wallet) for number, wallet in enumerate(wallets)]
+        self.people = People(
+            self.load, self.network_id, wallets, self.machines, self.checkers, self._dice_for("people")
+        )
+        self._is_troubled = True
+
+    def _dice_for(self, what: str) -> Random:
+        # Seeding with a text does not depend on the interpreter's hash seed: it is hashed with SHA-512.
+        return Random(f"{self.settings.seed} {what}")
+
+    # ------------------------------------------------------------------------------------ how it is made
+
+    def _machine(self, number: int, wallet: Key) -> Machine:
+        faults, load, dice = self.faults, self.load, self._dice
+        count = self.settings.nodes
+        roll = dice.randrange(1000)
+        mode = "on" if roll < load.steady_miners else "on-demand"
+        if roll >= load.steady_miners + load.on_demand and number > 0:
+            mode = "off"
+        others = [other for other in range(count) if other != number]
+        # One of the peers is a node before this one, so that nobody is left alone.
+        chosen = dice.sample(others, min(load.peers, len(others)))
+        if number and all(other > number for other in chosen):
+            chosen[-1] = dice.randrange(number)
+        peers = tuple(KnownPeer(Endpoint(*address_of(other)), f"n{other}", None) for other in chosen)
+        is_wrong = number > 0 and dice.randrange(1000) < faults.wrong_clocks
+        error = dice.randint(-faults.clock_error_ms, faults.clock_error_ms)
+        if is_wrong:
+            error = dice.choice((-1, 1)) * dice.randint(2 * DRIFT_MS, 3_600_000)
+        build = Build(
+            number=number,
+            key=wallet,
+            mode=mode,
+            peers=peers,
+            discovery=load.discovery,
+            max_peers=MAX_PEERS,
+            hashes_per_ms=HASHES_A_BLOCK / load.interval_ms / count,
+            clock_error_ms=error,
+            clock_drift_ppm=dice.randint(-faults.clock_drift_ppm, faults.clock_drift_ppm),
+            is_wrong=is_wrong,
+        )
+        medium: Medium = MemoryMedium(self.parameters)
+        if dice.randrange(1000) < faults.real_disks:
+            medium = FolderMedium(self.parameters, self.settings.folder / f"n{number}")
+        machine = Machine(build, self._around, medium, self._dice_for(f"machine {number}"))
+        self.network.join(machine)
+        return machine
+
+    # ---------------------------------------------------------------------------------------- how it runs
+
+    def run(self) -> Outcome:
+        """Run to the end. Raises Failure; any other exception is a fault of the node or of the simulator."""
+        try:
+            self._begin()
+            self.kernel.run_until(self.settings.until_ms)
+            self._heal()
+            settled_ms = self._settle()
+            self._restart_all()
+        finally:
+            for machine in self.machines:
+                machine.medium.close()
+        return Outcome(
+            trace=self.trace.hex,
+            virtual_ms=self.kernel.now_ms,
+            actions=self.kernel.actions,
+            steps=sum(machine.steps for machine in self.machines),
+            height=self._common_tip_height(),
+            accepted=len(self.checkers.accepted),
+            deepest=self.checkers.deepest,
+            switches=self.checkers.switches,
+            settled_ms=settled_ms,
+        )
+
+    def _begin(self) -> None:
+        dice = self._dice
+        for machine in self.machines:
+            is_late = machine.build.number > 0 and dice.randrange(1000) < self.faults.late
+            start_ms = dice.randrange(self.settings.until_ms) if is_late else dice.randrange(1_000)
+            self.kernel.at(start_ms, lambda machine=machine: self._start(machine))
+        faults, load = self.faults, self.load
+        for every_ms, happen in (
+            (faults.reset_every_ms, self.network.reset_any),
+            (faults.clog_every_ms, self.network.clog_any),
+            (faults.partition_every_ms, self._partition),
+            (faults.crash_every_ms, self._crash),
+            (faults.pause_every_ms, self._pause),
+            (faults.disk_full_every_ms, self._fill_a_disk),
+            (faults.disk_error_every_ms, self._fail_a_write),
+            (faults.clock_jump_every_ms, self._set_a_clock),
+            (load.pay_every_ms, lambda: self.people.pay(self.kernel.now_ms)),
+            (load.ask_every_ms, self.people.ask_for_a_block),
+        ):
+            if every_ms:
+                self._repeat(every_ms, happen)
+        self._keep_looking()
+
+    def _repeat(self, every_ms: int, happen: Callable[[], None]) -> None:
+        """Have something happen again and again, at random times, while there is trouble."""
+
+        def once() -> None:
+            if self._is_troubled:
+                happen()
+                plan()
+
+        def plan() -> None:
+            self.kernel.after(1 + int(self._dice.expovariate(1 / every_ms)), once)
+
+        plan()
+
+    def _keep_looking(self) -> None:
+        for machine in self.machines:
+            if machine.is_up:
+                self.checkers.look(machine)
+        self.kernel.after(LOOK_MS, self._keep_looking)
+
+    # ---------------------------------------------------------------------------------------- what goes wrong
+
+    def _up(self) -> list[Machine]:
+        return [machine for machine in self.machines if machine.is_up]
+
+    def _start(self, machine: Machine) -> None:
+        if not machine.is_up:
+            machine.boot()
+            if not machine.is_up:  # its disk did not let it
+                self._start_later(machine)
+
+    def _start_later(self, machine: Machine) -> None:
+        delay = 1 + self._dice.randrange(2 * self.faults.down_ms + 1)
+        self.kernel.after(delay, lambda: self._start(machine))
+
+    def _crash(self) -> None:
+        up, dice = self._up(), self._dice
+        if not up:
+            return
+        machine = dice.choice(up)
+        silently = dice.randrange(1000) < self.faults.vanish
+        if dice.randrange(1000) < self.faults.stop:
+            machine.stop()
+        elif dice.randrange(2):
+            machine.crash(silently=silently)
+        else:
+            machine.crash_between_effects(silently=silently)
+        self._start_later(machine)
+
+    def _pause(self) -> None:
+        up = self._up()
+        if up:
+            machine = self._dice.choice(up)
+            machine.pause()
+            self.kernel.after(1 + self._dice.randrange(2 * self.faults.pause_ms), machine.resume)
+
+    def _partition(self) -> None:
+        dice = self._dice
+        parties: list[Party] = list(self.machines)
+        dice.shuffle(parties)
+        at = dice.randrange(1, max(2, len(parties)))
+        one_way = dice.randrange(1000) < self.faults.one_way
+        sides = [" ".join(party.name for party in side) for side in (parties[:at], parties[at:])]
+        self.trace.tell(f"network: cut {sides[0]} {'>' if one_way else '|'} {sides[1]}")
+        pairs = self.network.cut(parties[:at], parties[at:], one_way=one_way)
+
+        def mend() -> None:
+            self.trace.tell(f"network: joined {sides[0]} | {sides[1]}")
+            self.network.mend(pairs)
+
+        self.kernel.after(1 + dice.randrange(2 * self.faults.partition_ms), mend)
+
+    def _fill_a_disk(self) -> None:
+        machine = self._dice.choice(self.machines)
+        self.trace.tell(f"{machine.name}: its disk is full")
+        self.checkers.seen(machine).may_halt = True
+        machine.medium.fill(full=True)
+        self.kernel.after(
+            1 + self._dice.randrange(2 * self.faults.disk_full_ms), lambda: machine.medium.fill(full=False)
+        )
+        self._revive_when_halted(machine)
+
+    def _fail_a_write(self) -> None:
+        machine = self._dice.choice(self.machines)
+        self.trace.tell(f"{machine.name}: its next write fails")
+        self.checkers.seen(machine).may_halt = True
+        machine.medium.fail_next()
+        self._revive_when_halted(machine)
+
+    def _revive_when_halted(self, machine: Machine) -> None:
+        """Have its owner start it again, some time after it gave up."""
+
+        def look() -> None:
+            if not self._is_troubled:
+                return
+            if machine.build.number in self.checkers.given_up:
+                del self.checkers.given_up[machine.build.number]
+                self._start(machine)
+            self.kernel.after(5_000 + self.faults.down_ms, look)
+
+        look()
+
+    def _set_a_clock(self) -> None:
+        machine = self._dice.choice(self.machines)
+        if machine.build.is_wrong or not self.faults.clock_error_ms:
+            return
+        machine.clock_error_ms = self._dice.randint(-self.faults.clock_error_ms, self.faults.clock_error_ms)
+        self.trace.tell(f"{machine.name}: its clock is set to {machine.clock_error_ms:+} ms")
+
+    # ---------------------------------------------------------------------------------------- when it is over
+
+    def _heal(self) -> None:
+        self.trace.tell("world: the trouble is over")
+        self._is_troubled = False
+        self.network.faults = self.faults = healed(self.faults)
+        for machine in self.machines:
+            machine.resume()
+            machine.medium.fill(full=False)
+            if not machine.is_up:
+                self._start(machine)
+        self.network.mend_all()
+
+    def _settle(self) -> int:
+        """Let time pass until the nodes agree and every promise is kept. Raises Failure."""
+        start_ms = self.kernel.now_ms
+        limit_ms = start_ms + SETTLE_MS + SETTLE_BLOCKS * self.load.interval_ms
+        while self.kernel.now_ms < limit_ms:
+            self.kernel.run_until(self.kernel.now_ms + LOOK_MS)
+            if self._is_settled():
+                return self.kernel.now_ms - start_ms
+        raise Failure(self._why_unsettled())
+
+    def _right(self) -> list[Machine]:
+        return [machine for machine in self.machines if not machine.build.is_wrong]
+
+    def _is_settled(self) -> bool:
+        right = self._right()
+        if not all(machine.is_up and not machine.is_busy() for machine in right):
+            return False
+        tips = {machine.core.store.durable_tip().hash: None for machine in right}
+        return len(tips) == 1 and not self._unsettled(next(iter(tips)))
+
+    def _unsettled(self, tip: bytes) -> list[str]:
+        promises = self.checkers.unsettled(tip)
+        return [
+            f"n{promise.machine} took an entry at {promise.time_ms} ms that is neither confirmed nor void: "
+            f"{promise.entry.txid.hex()[:8]}, nonce {promise.entry.nonce} of {promise.entry.sender.hex()[:8]}"
+            for promise in promises
+            if not self.machines[promise.machine].build.is_wrong
+        ]
+
+    def _why_unsettled(self) -> str:
+        lines = [f"not settled within {SETTLE_MS} ms and {SETTLE_BLOCKS} block intervals:"]
+        for machine in self.machines:
+            if not machine.is_up:
+                lines.append(f"{machine.name} is down")
+                continue
+            tip = self.checkers.ledger.at(machine.core.store.durable_tip().hash)
+            lines.append(
+                f"{machine.name}{' (wrong clock)' if machine.build.is_wrong else ''} is on block {tip.height} "
+                f"{tip.hash.hex()[:8]} of work {tip.work}, {len(machine.core.sessions.every())} connections, "
+                f"{len(machine.core.mempool)} pending, busy: {machine.is_busy()}"
+            )
+        right = [machine for machine in self._right() if machine.is_up]
+        lines += self._unsettled(right[0].core.store.durable_tip().hash)[:20] if right else []
+        return "\n".join(lines)
+
+    def _restart_all(self) -> None:
+        """See that what each node has persisted opens again."""
+        for machine in self.machines:
+            machine.crash(silently=False)
+        for machine in self.machines:
+            machine.boot()
+            if not machine.is_up:
+                raise Failure(f"{machine.name} does not start again")
+
+    def _common_tip_height(self) -> int:
+        return max(machine.core.store.durable_tip().height for machine in self._right())
