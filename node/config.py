@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from node import network_file, paths
 from node.endpoint import LEAST_PORT, MAX_PORT, Endpoint, is_loopback, parse_endpoint, parse_host
 from node.ledger.params import BUILT_IN, Parameters
+from node.private import PathError, expanded
 from node.settings import ConfigError, Table, no_file, read_file
 
 FILE_NAME: Final = "peers.toml"
@@ -162,7 +163,8 @@ def load(arguments: Arguments, folder: Path | None = None) -> Config:
     choose = _Chooser(node)
     port = choose("port", arguments.port, node.integer("port", LEAST_PORT, MAX_PORT), DEFAULT_PORT)
     host = choose("host", arguments.host, node.read("host", parse_host), "127.0.0.1")
-    data_dir = choose("data_dir", _under(folder, arguments.data_dir), _path(node, "data_dir", beside), None)
+    from_flag = _under(folder, arguments.data_dir, "--data-dir")
+    data_dir = choose("data_dir", from_flag, _path(node, "data_dir", beside), None)
     if data_dir is None:
         data_dir = choose.again("data_dir", paths.default_data_dir(port))
     wallet = choose("wallet", None, _word(node, "wallet", _WALLET, "a-z, 0-9, _ and -"), "default")
@@ -174,7 +176,8 @@ def load(arguments: Arguments, folder: Path | None = None) -> Config:
         "log_format", arguments.log_format, node.choice("log_format", LogFormat), LogFormat.TEXT
     )
     log_level = choose("log_level", arguments.log_level, node.choice("log_level", LogLevel), LogLevel.INFO)
-    log_file = choose("log_file", _under(folder, arguments.log_file), _path(node, "log_file", beside), None)
+    from_flag = _under(folder, arguments.log_file, "--log-file")
+    log_file = choose("log_file", from_flag, _path(node, "log_file", beside), None)
     parameters, network_settings = _network(table)
     peers = _peers(table, arguments.peers)
     return Config(
@@ -230,15 +233,20 @@ def _settings_file(named: Path | None, folder: Path) -> Table:
         raise ConfigError(f"there is no file {shown}", hint) from None
 
 
-def _under(folder: Path, path: Path | None) -> Path | None:
-    return None if path is None else folder / path.expanduser()
+def _under(folder: Path, path: Path | None, place: str) -> Path | None:
+    if path is None:
+        return None
+    try:
+        return folder / expanded(path)
+    except PathError as error:
+        raise ConfigError(f"{place}: {error.message}", error.hint) from None
 
 
 def _path(node: Table, key: str, beside: Path) -> Path | None:
     text = node.text(key)
     if text is not None and (not text or "\0" in text):
         raise node.mistake(key, f"{key} is no path", "write a folder or file in quotes, or leave it out")
-    return _under(beside, None if text is None else Path(text))
+    return _under(beside, None if text is None else Path(text), f"{node.origin(key)}: {key}")
 
 
 def _word(table: Table, key: str, allowed: re.Pattern[str], description: str) -> str | None:

@@ -41,6 +41,14 @@ def trouble(doing: str, path: Path, error: OSError, hint: str = "look at its own
     return PathError(f"cannot {doing} {path} ({error.strerror or error})", hint)
 
 
+def expanded(path: Path) -> Path:
+    """Return the path with a home folder in the place of `~` or `~user`. Raises PathError: it has none."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise PathError(f"no home folder is known for {str(path)[:60]!a}", "write the whole path") from None
+
+
 def make_private_folder(folder: Path) -> str | None:
     """Make `folder` (and what leads to it) or tighten it; return a sentence when it was open to others."""
     try:

@@ -151,7 +151,13 @@ class Table:
         return f"[[{names}]]" if isinstance(self.at[-1], int) else f"[{names}]"
 
     def _wrong(self, key: str, value: object, hint: str) -> ConfigError:
-        return self.mistake(key, f"{key} = {str(value)[:60]!a} cannot be used", hint)
+        try:
+            shown = f"{str(value)[:60]!a}"
+        except (
+            ValueError
+        ):  # Python reads hexadecimal digits without end, and writes decimal ones up to a limit
+            shown = "a number of thousands of digits"
+        return self.mistake(key, f"{key} = {shown} cannot be used", hint)
 
 
 def read_file(path: Path, shown: str) -> Table:

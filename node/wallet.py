@@ -22,6 +22,7 @@ from node.ledger.address import AddressError, decode_address, encode_address
 from node.private import (
     PathError,
     create_private_file,
+    expanded,
     make_private_folder,
     read_bounded,
     replace_private_file,
@@ -229,7 +230,7 @@ def import_(
             return create(folder, name, passphrase, decode_address(SECRET_PREFIX, text), strength)
         except AddressError as error:
             raise ImportRefused(f"the exported key is not whole ({error.message})", error.hint) from None
-    path = Path(text).expanduser()
+    path = expanded(Path(text))
     if not text or not os.path.lexists(path):
         shape = f'the text that `wallet export` prints ("{SECRET_PREFIX}1...") or the path of a backup'
         raise ImportRefused("there is nothing of that name to import", f"give {shape}")
@@ -247,7 +248,7 @@ def backup(wallet: Wallet, destination: Path, passphrase: str | None = None) -> 
     With the passphrase of an encrypted wallet, the check opens the copy too. Returns the copy's path. Raises
     WalletExists when there is a file already, WalletDamaged when the copy does not restore this key.
     """
-    path = destination.expanduser()
+    path = expanded(destination)
     if path.is_dir():
         path /= f"{wallet.name}-{wallet.public_key.hex()[:8]}.json"
     if path.parent.resolve() == wallet.path.parent.resolve():

@@ -158,6 +158,20 @@ def test_paths_in_a_file_start_where_the_file_is(tmp_path: Path, monkeypatch: py
     assert origins(config)["data_dir"] == "sub/shop.toml:2"
 
 
+@pytest.mark.parametrize(
+    "arguments, flag",
+    [
+        (Arguments(data_dir=Path("~nobody-here/x")), "--data-dir"),
+        (Arguments(log_file=Path("~nobody-here/x")), "--log-file"),
+    ],
+)
+def test_the_home_of_nobody_is_refused_by_the_flag_that_names_it(
+    tmp_path: Path, arguments: Arguments, flag: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{flag}: no home folder is known for '~nobody"):
+        load(arguments, tmp_path)
+
+
 def test_a_named_file_must_exist_and_is_read_alone(tmp_path: Path) -> None:
     (tmp_path / "peers.toml").write_text("[node]\nport = 9100\nmine = 'off'")
     (tmp_path / "shop.toml").write_text("[node]\nport = 9300")
@@ -195,6 +209,10 @@ def test_a_network_of_ones_own_comes_from_its_file(tmp_path: Path) -> None:
         ("[node]\nwallet = '../x'", r"^peers\.toml:2: wallet = '\.\./x' cannot be used"),
         ("[node]\ndata_dir = ''", r"^peers\.toml:2: data_dir is no path"),
         ('[node]\ndata_dir = "\\u0000"', r"^peers\.toml:2: data_dir is no path"),
+        (
+            "[node]\ndata_dir = '~nobody-here/x'",
+            r"^peers\.toml:2: data_dir: no home folder is known for '~nob",
+        ),
         ("[node]\ndiscovery = 'no'", r"^peers\.toml:2: .* true or false"),
         ("[peers]\nname = 'x'", r"^peers\.toml:1: peers is a list of tables: write \[\[peers\]\]"),
         ("[[peers]]\nname = 'x'", r"^peers\.toml:1: a peer needs an address"),

@@ -13,6 +13,7 @@ from node import private
 from node.private import (
     PathError,
     create_private_file,
+    expanded,
     make_private_folder,
     read_bounded,
     replace_private_file,
@@ -142,3 +143,13 @@ def test_the_errors_of_this_module_say_what_to_do_next(tmp_path: Path) -> None:
     assert "Read-only file system" in error.message
     assert error.hint
     assert str(error) == f"{error.message}: {error.hint}"
+
+
+def test_a_home_folder_stands_for_its_sign_and_that_of_nobody_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/home/dexter")
+    assert expanded(Path("~/x")) == Path("/home/dexter/x")
+    assert expanded(Path("x/~")) == Path("x/~")
+    with pytest.raises(PathError, match="no home folder is known for '~nobody-here/x': write the whole path"):
+        expanded(Path("~nobody-here/x"))

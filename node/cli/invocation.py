@@ -18,7 +18,7 @@ from node import paths
 from node.cli.client import Client, connect
 from node.cli.errors import CommandError, told_as
 from node.cli.text import Units
-from node.private import PathError
+from node.private import PathError, expanded
 
 _SETTINGS_FILE = "peers.toml"
 _DEFAULT_PORT = 9000
@@ -40,7 +40,10 @@ class Invocation:
     def folder(self) -> Path:
         """Return the data folder of the node that is meant; it may not be there yet. Raises CommandError."""
         if self.data_dir is not None:
-            return self.data_dir.expanduser().absolute()
+            try:
+                return expanded(self.data_dir).absolute()
+            except PathError as error:
+                raise told_as(error) from None
         if self.config is None and not Path(_SETTINGS_FILE).exists():
             return paths.default_data_dir(self.port or _DEFAULT_PORT)
         # Here and not at the top: without a settings file its reader is not needed.

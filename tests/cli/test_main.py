@@ -36,6 +36,12 @@ def run(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
 # --------------------------------------------------------------------------------------- help, version
 
 
+@pytest.mark.parametrize("words", [("wallet", "list"), ("status",)])
+def test_the_home_of_nobody_is_an_error_like_any_other(shell: Shell, words: tuple[str, ...]) -> None:
+    shell.folder = Path("~nobody-here/book")
+    assert "no home folder" in shell.fail(*words)["message"]
+
+
 def test_help_lists_every_command_and_shows_examples(lonely: Shell) -> None:
     shown = lonely.type("--help").stdout
     assert set(main.list_commands(None)) == COMMANDS  # type: ignore[arg-type]  # it does not look
