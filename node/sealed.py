@@ -24,7 +24,7 @@ def seal(version: int, value: object) -> bytes:
 def unseal(version: int, content: bytes) -> object:
     """Return the value, arrays as tuples. Raises Unreadable."""
     found, digest, body = array(_decode(content), 3)
-    if found != version:
+    if type(found) is not int or found != version:  # true is 1 to Python
         raise Unreadable(f"it is of version {found!r}, known is {version}")
     if type(body) is not bytes or hashlib.sha256(body).digest() != digest:
         raise Unreadable("its check does not fit: it is damaged, or was edited")

@@ -71,6 +71,13 @@ def test_a_file_of_another_version_is_refused_by_its_number() -> None:
         unseal(1, seal(2, ""))
 
 
+@pytest.mark.parametrize("version", [True, 1.0])
+def test_what_only_equals_the_version_is_refused(version: object) -> None:
+    _, digest, body = msgpack.unpackb(seal(1, ()))
+    with pytest.raises(Unreadable, match="known is 1"):
+        unseal(1, msgpack.packb([version, digest, body], use_bin_type=True))
+
+
 def test_a_body_that_is_no_bin_is_refused() -> None:
     with pytest.raises(Unreadable):
         unseal(1, msgpack.packb([1, bytes(32), "text"], use_bin_type=True))

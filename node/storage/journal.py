@@ -124,7 +124,7 @@ def _frames(content: bytes) -> Iterator[bytes]:
         length, check = _HEAD.unpack_from(content, at)
         start = at + _HEAD.size
         end = start + length
-        # Cut out only what can be a frame: a copy of all the rest for each byte of rubbish would take minutes.
+        # Cut out only what can be a frame: copying the rest for each byte of rubbish would take minutes.
         if length <= MAX_FRAME and end <= len(content):
             raw = content[start:end]
             if zlib.crc32(content[at : at + _LENGTH.size] + raw) == check:

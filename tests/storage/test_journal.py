@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.storage.faults import BookFault, DiskFull
-from node.storage.journal import Journal
+from node.storage.journal import Journal, _frames
 
 RAWS = [b"", b"one", bytes(40), b"\xff" * 17, b"last"]
 
@@ -95,6 +96,19 @@ def test_any_bytes_open(tmp_path_factory: pytest.TempPathFactory, content: bytes
     path.chmod(0o600)
     reread(path)
     assert reread(path)[1] == []
+
+
+def test_rubbish_before_an_entry_is_passed_over_without_copying_what_it_claims(path: Path) -> None:
+    """Each of its bytes could begin a frame of gigabytes: the rest of the file was copied for each."""
+    content = b"\xff" * (1 << 19) + written(path, [b"one"])
+    tracemalloc.start()
+    try:
+        found = list(_frames(content))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [b"one"]
+    assert most < 1 << 16
 
 
 def test_something_else_in_its_place_is_set_aside(path: Path) -> None:
