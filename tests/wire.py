@@ -19,10 +19,12 @@ from node.messages import (
     Hello,
     Inventory,
     Kind,
+    Message,
     NotFound,
     Ping,
     Pong,
     Reject,
+    Type,
 )
 
 hash_bytes = st.binary(min_size=32, max_size=32)
@@ -45,22 +47,26 @@ hellos = st.builds(
     features=u53,
 )
 addresses = st.builds(Address, texts.filter(bool), st.integers(1, 65_535), u53)
-messages = st.one_of(
-    hellos,
-    st.builds(Auth, st.binary(min_size=64, max_size=64)),
-    st.builds(Ping, u53),
-    st.builds(Pong, u53),
-    st.just(GetAddresses()),
-    st.builds(Addresses, st.lists(addresses, max_size=4).map(tuple)),
-    st.builds(Reject, st.from_regex("[a-z0-9-]{1,48}", fullmatch=True), hash_bytes | st.just(b"")),
-    st.builds(Inventory, kinds, many_hashes),
-    st.builds(GetData, kinds, many_hashes),
-    st.builds(NotFound, kinds, many_hashes),
-    st.builds(Entries, st.lists(st.binary(max_size=300), min_size=1, max_size=4).map(tuple)),
-    st.builds(GetHeaders, many_hashes, hash_bytes),
-    st.builds(Headers, st.lists(st.binary(min_size=92, max_size=92), max_size=3).map(tuple)),
-    st.builds(BlockMessage, st.binary(max_size=300)),
-)
+BY_TYPE: dict[Type, st.SearchStrategy[Message]] = {
+    Type.HELLO: hellos,
+    Type.AUTH: st.builds(Auth, st.binary(min_size=64, max_size=64)),
+    Type.PING: st.builds(Ping, u53),
+    Type.PONG: st.builds(Pong, u53),
+    Type.GET_ADDRESSES: st.just(GetAddresses()),
+    Type.ADDRESSES: st.builds(Addresses, st.lists(addresses, max_size=4).map(tuple)),
+    Type.REJECT: st.builds(
+        Reject, st.from_regex("[a-z0-9-]{1,48}", fullmatch=True), hash_bytes | st.just(b"")
+    ),
+    Type.INVENTORY: st.builds(Inventory, kinds, many_hashes),
+    Type.GET_DATA: st.builds(GetData, kinds, many_hashes),
+    Type.NOT_FOUND: st.builds(NotFound, kinds, many_hashes),
+    Type.ENTRIES: st.builds(Entries, st.lists(st.binary(max_size=300), min_size=1, max_size=4).map(tuple)),
+    Type.GET_HEADERS: st.builds(GetHeaders, many_hashes, hash_bytes),
+    Type.HEADERS: st.builds(Headers, st.lists(st.binary(min_size=92, max_size=92), max_size=3).map(tuple)),
+    Type.BLOCK: st.builds(BlockMessage, st.binary(max_size=300)),
+}
+"""Any message of each type."""
+messages = st.one_of(*BY_TYPE.values())
 """Any message."""
 
 
