@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -24,7 +24,7 @@ from node.private import FILE_MODE, read_bounded, replace_private_file, trouble
 from node.storage.faults import BookFault, DiskFull
 from node.storage.journal import Journal
 from node.storage.memory import memory_disk, open_memory
-from node.storage.port import Batch, Store
+from node.storage.port import Batch, StorageFault, Store
 from node.storage.sqlite import BOOK_NAME, SqliteBook, open_book
 from tests.simulation.tearing import torn, torn_log, torn_pages
 
@@ -306,6 +306,10 @@ class FolderMedium:
 
     def open(self, now_ms: int = 0) -> Opened:
         """Open the files as a start does."""
+        with self._names_without_folder():
+            return self._open(now_ms)
+
+    def _open(self, now_ms: int) -> Opened:
         self.close()
         self._faults.refuse_where_full()
         book = open_book(self._folder / BOOK_NAME, self._parameters)
@@ -321,7 +325,8 @@ class FolderMedium:
 
     def write(self, writes: Sequence[Write]) -> int:
         """Write to the files; durable when this returns."""
-        return self._faults.write(writes)
+        with self._names_without_folder():
+            return self._faults.write(writes)
 
     def crash(self, under_way: Sequence[Write], random: Random) -> None:
         """Leave the files as a power failure may, and let go of them."""
@@ -434,6 +439,17 @@ class FolderMedium:
             step.do()
         finally:
             connection.execute(f"PRAGMA max_page_count = {_ENDLESS_PAGES}")
+
+    @contextlib.contextmanager
+    def _names_without_folder(self) -> Iterator[None]:
+        """Tell of faults in the same words, wherever the folder is."""
+        folder = f"{self._folder}/"
+        try:
+            yield
+        except BookFault as fault:
+            raise type(fault)(fault.message.replace(folder, ""), fault.hint.replace(folder, "")) from fault
+        except StorageFault as fault:
+            raise StorageFault(str(fault).replace(folder, "")) from fault
 
     @property
     def _open_book(self) -> SqliteBook:

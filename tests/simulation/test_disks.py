@@ -344,6 +344,7 @@ def test_each_failure_meets_another_step_and_what_follows_is_not_written(
         told.append(str(caught.value))
     assert medium.open().peer_book is None
     assert len(set(told)) == 4
+    assert not [text for text in told if str(tmp_path) in text]
     assert medium.write([SavePeers(b"peers")]) == 0
     assert medium.open().peer_book == b"peers"
     medium.close()
