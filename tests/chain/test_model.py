@@ -1,8 +1,9 @@
 """A life of random events against a plain model of the ledger and of fork choice.
 
-A tree of blocks grows, good and bad ones; headers and bodies come in any order; answers about signatures and
-from the disk come late or never, and the node is stopped at any moment. Whenever all has come to rest, the
-tip is the end of a heaviest branch that the model finds valid, and the accounts are the model's.
+A tree of blocks grows, good and bad ones, some ahead of their time; headers and bodies come in any order;
+answers about signatures and from the disk come late or never, and the node is stopped at any moment. Whenever
+all has come to rest, the tip is the end of a heaviest branch that the model finds valid, and the accounts are
+the model's. What is from the future is not in the book, and is once its time has come.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ PARAMETERS = replace(
     with_allocations({PEOPLE[0]: 1_000_00, PEOPLE[1]: 1_00}), genesis_bits=0x200FFFFF, maturity=1
 )
 FEE = 1
+DRIFT_MS = 30_000
 
 
 class Payment(NamedTuple):
@@ -124,6 +126,9 @@ class ChainMachine(RuleBasedStateMachine):
         self.numbers = {self.builder.genesis.hash: 0}
         self.told: set[int] = set()
         self.given: set[int] = set()
+        self.early: set[int] = set()
+        """Blocks whose headers wait in the node for their time."""
+        self.now_ms = EASY.genesis_ms + 120_000
         self.node = Node(self.builder)
         self.tip = self.node.chain.tip
 
@@ -189,16 +194,26 @@ class ChainMachine(RuleBasedStateMachine):
     # -------------------------------------------------------------------------------------- what comes in
 
     def tell(self, number: int) -> bool:
-        """Tell of a block's header and all before it; False where they are refused."""
+        """Tell of a block's header and all before it; False where they are refused, or not all known yet."""
+        path = self.model.path(number)
         try:
-            self.node.headers(self.built[number])
+            self.node.headers(self.built[number], now_ms=self.now_ms)
         except RuleBroken as broken:
             if broken.rule != "condemned-parent" or self.model.ledgers[number] is not None:
                 raise
-            self.told |= {at for at in self.model.path(number) if self.knows(at)}
+            self.told |= {at for at in path if self.knows(at)}
             return False
-        self.told |= set(self.model.path(number))
-        return True
+        known = [at for at in path if self.knows(at)]
+        self.told |= set(known)
+        if known == path:
+            return True
+        first = path[len(known)]
+        assert self.due_ms(first) > self.now_ms, "only the future keeps a good header out"
+        self.early.add(first)
+        return False
+
+    def due_ms(self, number: int) -> int:
+        return self.built[number].timestamp_ms - DRIFT_MS
 
     def knows(self, number: int) -> bool:
         return self.node.store.find(self.built[number].hash) is not None
@@ -227,6 +242,17 @@ class ChainMachine(RuleBasedStateMachine):
         for number in reversed(path) if backwards else path:
             self.give(number)
 
+    @rule(passes_ms=st.sampled_from([1_000, 20_000, 80_000]))
+    def time_passes(self, passes_ms: int) -> None:
+        """What has waited for its time is told of again, as whoever drives the chain does."""
+        self.now_ms += passes_ms
+        for parked in self.node.chain.headers.due(self.now_ms):
+            self.tell(self.numbers[parked.header.hash])
+        due = {number for number in self.early if self.due_ms(number) <= self.now_ms}
+        self.early -= due
+        for number in due:
+            assert self.knows(number) or self.model.ledgers[self.model.blocks[number].parent] is None
+
     @rule(budget=st.sampled_from([1, 30, 100, 2_000]))
     def time_for_work(self, budget: int) -> None:
         self.node.advance(budget)
@@ -247,6 +273,7 @@ class ChainMachine(RuleBasedStateMachine):
         self.node = Node(self.builder, self.node.disk)
         self.told = {number for number in self.told if self.knows(number)}
         self.given = set()
+        self.early = set()
         self.tip = self.node.chain.tip
 
     @precondition(lambda self: len(self.built) > 3)
@@ -320,6 +347,7 @@ class ChainMachine(RuleBasedStateMachine):
         there = {owner: account for owner, account in ledger.accounts.items() if account != [0, 0]}
         assert {owner: list(account) for owner, account in disk.accounts.items()} == there
         for record in disk.records:
+            assert record.header.timestamp_ms <= self.now_ms + DRIFT_MS
             # Nobody is condemned who is good; nobody counts as proven who is not.
             is_valid = self.model.ledgers[self.numbers[record.hash]] is not None
             assert is_valid or record.standing.name != "PROVEN"
