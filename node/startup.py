@@ -71,6 +71,7 @@ def _open_and_run(settings: Config) -> int:
         with ExitStack() as opened:
             book = open_book(folder / BOOK_NAME, settings.parameters)
             opened.callback(book.close)
+            _remember(folder, settings)
             journal = Journal(folder / JOURNAL_NAME)
             opened.callback(journal.close)
             lines = log.setup(settings)
@@ -92,13 +93,21 @@ def _check_book(folder: Path, settings: Config) -> str:
     book, ours = folder / BOOK_NAME, network_of(settings.parameters)
     said = _recalled(folder, book, ours)
     if said is None:
-        remember(folder, ours)
         return ""
     if not book.exists():
         return f"{book} is gone: a new one begins at genesis, and peers fill it; or put back a copy"
     if book.is_file() and book.stat().st_size == 0:
         raise damaged(book, "it is empty")
     return said
+
+
+def _remember(folder: Path, settings: Config) -> None:
+    """Note the network of a new folder, once its book is made.
+
+    So an empty book beside the note was emptied; without it, the first start was cut short.
+    """
+    if not (folder / MEMORY_NAME).exists():
+        remember(folder, network_of(settings.parameters))
 
 
 def _recalled(folder: Path, book: Path, ours: Network) -> str | None:
