@@ -153,6 +153,7 @@ class Machine:
         self.lives += 1
         self.is_up, self.has_vanished, self.is_paused = True, False, False
         self.durable, self._dies_in, self._job = 0, None, None
+        self._under_way, self._writes = [], deque()
         self.is_working, self.checks_out = False, 0
         self._tick_ms = None
         self._boot_ms = self._around.kernel.now_ms - self._dice.randrange(1 << 32)
