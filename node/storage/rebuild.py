@@ -40,7 +40,9 @@ Progress = Callable[[int, int], None]
 _ENTRIES_AT_ONCE: Final = 20_000
 """Entries committed together: half of what the chain lets wait for the disk."""
 _BATCHES_AT_ONCE: Final = 250
-_COMPANIONS: Final = ("-wal", "-shm")
+_AHEAD: Final = ("-wal", "-journal")
+"""Of SQLite, beside a book whose program was killed: changes to fold in, or to take back."""
+_COMPANIONS: Final = (*_AHEAD, "-shm")
 _TOLD_AFTER: Final = 100
 """Blocks between two calls of `progress`."""
 
@@ -243,10 +245,11 @@ def _put_in_place(path: Path, new_path: Path) -> Path:
             os.link(path, evidence)
         if not evidence.exists():
             path.rename(evidence)
-        # Before the new book comes: what was written ahead for another file would be folded into it.
-        ahead = path.with_name(f"{path.name}-wal")
-        if ahead.exists() and ahead.stat().st_size:
-            ahead.rename(evidence.with_name(f"{evidence.name}-wal"))
+        # Before the new book comes: what was written ahead for another file would be done to it.
+        for suffix in _AHEAD:
+            ahead = path.with_name(path.name + suffix)
+            if ahead.exists() and ahead.stat().st_size:
+                ahead.rename(evidence.with_name(evidence.name + suffix))
         for suffix in _COMPANIONS:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         new_path.replace(path)

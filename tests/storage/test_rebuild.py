@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -300,4 +301,18 @@ def test_large_books_are_committed_in_parts(path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "_ENTRIES_AT_ONCE", 5)
     monkeypatch.setattr(module, "_BATCHES_AT_ONCE", 3)
     assert rebuilt(path).ok
+    assert in_order(path)
+
+
+def test_a_making_that_was_cut_short_is_not_taken_back_from_the_new_book(path: Path) -> None:
+    header = struct.pack(
+        ">IIIII", 0, 1, 0, 512, 4_096
+    )  # an empty file before, as SQLite's rollback journal says
+    hot = (bytes.fromhex("d9d505f920a163d7") + header).ljust(512, b"\0")
+    path.write_bytes(b"")
+    beside = path.with_name(f"{BOOK_NAME}-journal")
+    beside.write_bytes(hot)
+    result = rebuilt(path)
+    assert not beside.exists()
+    assert result.evidence.with_name(f"{result.evidence.name}-journal").read_bytes() == hot
     assert in_order(path)
