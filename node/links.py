@@ -27,14 +27,14 @@ from node.outbox import Outbox
 from node.peers import Meeting, PeerBook, Verdict, clock_is_off, keep_new, median_offset
 from node.protocol import Connection, Fault, PeerFault
 from node.sealed import Unreadable
-from node.sessions import Session, Sessions
+from node.sessions import SILENCE_MS, Session, Sessions
 from node.storage.port import Store
 
 HANDSHAKE_MS: Final = 10_000
 """A peer must have proven who it is by then."""
 PING_MS: Final = 20_000
-SILENCE_MS: Final = 60_000
-"""A peer that says nothing for so long, pings unanswered, is dropped."""
+DOUBT_MS: Final = 10_000
+"""A connection whose peer has opened another is dropped after so much silence: its half of it may be gone."""
 ADDRESSES_MS: Final = 60_000
 """GET_ADDRESSES is answered once in this time; others of the same peer get nothing."""
 
@@ -242,18 +242,31 @@ class Links:
         return True
 
     def _is_single(self, session: Session, identity: bytes, now: Now) -> bool:
-        """Of two connections between the same two nodes keep one, the same one at both ends."""
-        for other in self._sessions.open():
-            if other.connection == session.connection or other.link.identity != identity:
-                continue
+        """Of two connections between the same two nodes keep one, the same one at both ends.
+
+        Where the peer has dialled the new one and the old one is to stay, ending the new one is left to the
+        peer: it dialled perhaps because its half of the old one is gone, and here that is not known yet.
+        """
+        others = [
+            other
+            for other in self._sessions.open()
+            if other.connection != session.connection and other.link.identity == identity
+        ]
+        for other in others:
             new_stays = keep_new(
                 self._settings.identity,
                 identity,
                 new_dialled_by_us=session.dial is not None,
                 old_dialled_by_us=other.dial is not None,
             )
-            self._drop(other if new_stays else session, "connected twice", now)
-            return new_stays
+            if new_stays:
+                self._drop(other, "connected twice", now)
+            elif session.dial is not None or len(others) > 1:
+                self._drop(session, "connected twice", now)
+                return False
+            else:
+                other.silence_ms = DOUBT_MS
+                self._ping(other, now)
         return True
 
     def _endpoint_of(self, session: Session) -> Endpoint:
@@ -291,7 +304,7 @@ class Links:
         if session.dial is not None:
             self._dials.pop(session.dial, None)
             self.book.addresses.ended(endpoint, now.mono_ms, now.mono_ms - session.since_ms)
-        elif was_open:
+        elif was_open and not any(self._endpoint_of(other) == endpoint for other in self._sessions.open()):
             self.book.addresses.left(endpoint)
         level = Level.INFO if was_open else Level.DEBUG
         self._out.notice("peer-gone", f"peer {session.name}: disconnected ({reason})", level)
@@ -359,9 +372,9 @@ class Links:
                     self._drop(session, "no handshake", now)
             elif (
                 session.ping_token is not None
-                and now.mono_ms >= max(session.ping_ms, session.heard_ms) + SILENCE_MS
+                and now.mono_ms >= max(session.ping_ms, session.heard_ms) + session.silence_ms
             ):
-                self._drop(session, f"silent for {SILENCE_MS // 1000} s", now)
+                self._drop(session, f"silent for {session.silence_ms // 1000} s", now)
             elif session.ping_token is None and now.mono_ms >= session.ping_ms + PING_MS:
                 self._ping(session, now)
         if self._may_dial():
@@ -382,7 +395,7 @@ class Links:
         """Take a PONG."""
         session = self._sessions.get(connection)
         if session is not None and session.ping_token == token:
-            session.ping_token = None
+            session.ping_token, session.silence_ms = None, SILENCE_MS
             session.latency_ms = now.mono_ms - session.ping_ms
 
     def deadline(self, now: Now) -> int | None:
@@ -392,7 +405,7 @@ class Links:
             if not session.is_open:
                 times.append(session.since_ms + HANDSHAKE_MS)
             elif session.ping_token is not None:
-                times.append(max(session.ping_ms, session.heard_ms) + SILENCE_MS)
+                times.append(max(session.ping_ms, session.heard_ms) + session.silence_ms)
             else:
                 times.append(session.ping_ms + PING_MS)
         next_dial = self.book.addresses.next_deadline()

@@ -19,6 +19,9 @@ from node.protocol import Connection
 BUSY_BYTES: Final = 4 << 20
 """Unsent output above which a peer is not served further blocks until it has read."""
 
+SILENCE_MS: Final = 60_000
+"""A peer that says nothing for so long, pings unanswered, is dropped."""
+
 
 @dataclass(slots=True)
 class Session:
@@ -43,6 +46,8 @@ class Session:
     ping_token: int | None = None
     ping_ms: int = 0
     """When it was last pinged; monotonic milliseconds."""
+    silence_ms: int = SILENCE_MS
+    """After so much silence since a ping it is dropped."""
     clock_ms: int = 0
     """Its clock by its HELLO, less our monotonic one then."""
 

@@ -66,6 +66,39 @@ def test_when_both_dial_at_once_one_connection_stays_the_same_at_both_ends(seed:
     assert all(len(node.told("peer-connected")) <= 2 for node in (left, right)), "no storm of connections"
 
 
+def test_a_peer_whose_half_of_a_connection_is_gone_is_taken_back_at_once() -> None:
+    subject = Subject()
+    old = Puppet(subject, "bob")
+    old.pongs = False
+    new = Puppet(subject, "bob")
+    assert new.is_there
+    assert old.is_there, "it may be well"
+    subject.pass_time(9_500)
+    assert old.is_there
+    subject.pass_time(1_000)
+    assert subject.closed[old.number] == "silent for 10 s"
+    assert new.is_there
+    assert new.score == 0
+
+
+def test_a_connection_that_was_doubted_and_answers_stays() -> None:
+    subject = Subject()
+    old, new = Puppet(subject, "bob"), Puppet(subject, "bob")
+    subject.take(PeerGone(new.number, "connected twice"))  # as the peer has both, it ends the newer
+    subject.pass_time(50_000)
+    assert old.is_there
+    old.pongs = False
+    subject.pass_time(30_000)
+    assert old.is_there, "it has the time of any other again"
+
+
+def test_a_third_connection_of_the_same_peer_is_turned_away() -> None:
+    subject = Subject()
+    peers = [Puppet(subject, "bob") for _ in range(3)]
+    assert [peer.is_there for peer in peers] == [True, True, False]
+    assert subject.closed[peers[2].number] == "connected twice"
+
+
 def test_a_node_that_reaches_itself_notices_and_does_not_dial_there_again() -> None:
     world = World()
     node = world.add((0,), mode="off")
