@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from node.chain import Chain
 from node.events import Level, Now
@@ -49,6 +49,8 @@ _BLOCK_HEADER: Final = slice(3, 3 + HEADER_BYTES)
 _LATE_BLOCKS: Final = 256
 _UNREQUESTED_COST: Final = 10
 _UNCONNECTED_COST: Final = 20
+
+T = TypeVar("T")
 
 
 class _Placed(NamedTuple):
@@ -90,8 +92,8 @@ class _Peer:
     """When GET_HEADERS was sent that is not answered yet."""
     refresh_ms: int = 0
     in_flight: dict[bytes, BlockRecord] = field(default_factory=dict)
-    late: dict[bytes, None] = field(default_factory=dict)
-    """Asked for, timed out, given to others; no fault when they come after all."""
+    late: dict[bytes, int] = field(default_factory=dict)
+    """Asked for, timed out, given to others, and how often: no fault when they come after all, each time."""
     missing: dict[bytes, None] = field(default_factory=dict)
     """What it said it has not."""
     stall_ms: int = FIRST_STALL_MS
@@ -320,7 +322,9 @@ class Sync:
         if peer.in_flight.pop(block_hash, None) is not None:
             self._owner.pop(block_hash, None)
         elif block_hash in peer.late:
-            del peer.late[block_hash]
+            peer.late[block_hash] -= 1
+            if not peer.late[block_hash]:
+                del peer.late[block_hash]
         else:
             self._sessions.fault(
                 connection, "unrequested-block", _UNREQUESTED_COST, "a block nobody asked for", now
@@ -481,7 +485,7 @@ class Sync:
         )
         for block_hash in peer.in_flight:
             self._owner.pop(block_hash, None)
-            peer.late[block_hash] = None
+            peer.late[block_hash] = peer.late.get(block_hash, 0) + 1
         _bound(peer.late, _LATE_BLOCKS)
         peer.in_flight.clear()
         peer.rest_until_ms = now.mono_ms + peer.stall_ms
@@ -570,6 +574,6 @@ class Sync:
         return True, f"up to date with {count} {'peer' if count == 1 else 'peers'}"
 
 
-def _bound(table: dict[bytes, None], most: int) -> None:
+def _bound(table: dict[bytes, T], most: int) -> None:
     while len(table) > most:
         del table[next(iter(table))]

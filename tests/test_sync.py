@@ -294,6 +294,19 @@ def test_a_peer_that_stalls_alone_is_asked_again_and_again_later() -> None:
     assert slow.score == 0
 
 
+def test_a_peer_that_was_asked_again_and_again_may_answer_each_time() -> None:
+    subject = Subject()
+    slow = Puppet(subject)
+    slow.show(MAIN[0])
+    subject.pass_time(60_000)
+    asked = len(slow.asked_blocks())
+    assert asked >= 3
+    slow.say(*[BlockMessage(MAIN[0].raw)] * asked)
+    assert slow.score == 0
+    slow.say(BlockMessage(MAIN[0].raw))
+    assert slow.score > 0
+
+
 def test_a_block_that_nobody_asked_for_is_charged_and_not_taken() -> None:
     subject = Subject()
     peer = Puppet(subject)
