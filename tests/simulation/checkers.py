@@ -61,8 +61,6 @@ class Checkers:
         """`honest_hosts`: names by host of those that must never be charged."""
         self.ledger = ledger
         self.accepted: dict[bytes, Accepted] = {}
-        self.given_up: dict[int, str] = {}
-        """Why, of those that gave up and were not started since."""
         self.deepest = 0
         """Blocks undone by the deepest switch."""
         self.switches = 0
@@ -199,10 +197,8 @@ class Checkers:
 
     def halted(self, machine: Machine, reason: str) -> None:
         """A machine gave up: only a disk that failed is a reason."""
-        seen = self.seen(machine)
-        if not seen.may_halt:
+        if not self.seen(machine).may_halt:
             raise Failure(f"{machine.name} halts without a fault of its machine: {reason}")
-        self.given_up[machine.build.number] = reason
 
     # ---------------------------------------------------------------------------------------- what is said
 

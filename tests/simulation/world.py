@@ -34,6 +34,8 @@ HASHES_A_BLOCK: Final = 256
 """Expected, at the difficulty of genesis."""
 LOOK_MS: Final = 1_000
 """How often quiet moments are looked for."""
+START_MS: Final = 1_000
+"""How often it is looked for who is down."""
 SETTLE_MS: Final = 400_000
 """Longer than a node waits before it dials a friend again."""
 SETTLE_BLOCKS: Final = 12
@@ -114,6 +116,8 @@ class World:
             self.load, self.network_id, wallets, self.machines, self.checkers, self._dice_for("people")
         )
         self._is_troubled = True
+        self._starting: dict[int, None] = {}
+        """Numbers of machines that are down and will be started."""
 
     def _dice_for(self, what: str) -> Random:
         # Seeding with a text does not depend on the interpreter's hash seed: it is hashed with SHA-512.
@@ -187,7 +191,7 @@ class World:
         for machine in self.machines:
             is_late = machine.build.number > 0 and dice.randrange(1000) < self.faults.late
             start_ms = dice.randrange(self.settings.until_ms) if is_late else dice.randrange(1_000)
-            self.kernel.at(start_ms, lambda machine=machine: self._start(machine))
+            self._start_at(machine, start_ms)
         faults, load = self.faults, self.load
         for every_ms, happen in (
             (faults.reset_every_ms, self.network.reset_any),
@@ -204,6 +208,7 @@ class World:
             if every_ms:
                 self._repeat(every_ms, happen)
         self._keep_looking()
+        self._keep_starting()
 
     def _repeat(self, every_ms: int, happen: Callable[[], None]) -> None:
         """Have something happen again and again, at random times, while there is trouble."""
@@ -229,15 +234,22 @@ class World:
     def _up(self) -> list[Machine]:
         return [machine for machine in self.machines if machine.is_up]
 
+    def _start_at(self, machine: Machine, time_ms: int) -> None:
+        self._starting[machine.build.number] = None
+        self.kernel.at(time_ms, lambda: self._start(machine))
+
     def _start(self, machine: Machine) -> None:
+        self._starting.pop(machine.build.number, None)
         if not machine.is_up:
             machine.boot()
-            if not machine.is_up:  # its disk did not let it
-                self._start_later(machine)
 
-    def _start_later(self, machine: Machine) -> None:
-        delay = 1 + self._dice.randrange(2 * self.faults.down_ms + 1)
-        self.kernel.after(delay, lambda: self._start(machine))
+    def _keep_starting(self) -> None:
+        """Have the owner of a node that is down, for whatever reason, start it again, some time later."""
+        for machine in self.machines:
+            if not machine.is_up and machine.build.number not in self._starting:
+                down_ms = self._dice.randrange(2 * self.faults.down_ms + 1) if self._is_troubled else 0
+                self._start_at(machine, self.kernel.now_ms + down_ms)
+        self.kernel.after(START_MS, self._keep_starting)
 
     def _crash(self) -> None:
         up, dice = self._up(), self._dice
@@ -251,7 +263,6 @@ class World:
             machine.crash(silently=silently)
         else:
             machine.crash_between_effects(silently=silently)
-        self._start_later(machine)
 
     def _pause(self) -> None:
         up = self._up()
@@ -284,27 +295,12 @@ class World:
         self.kernel.after(
             1 + self._dice.randrange(2 * self.faults.disk_full_ms), lambda: machine.medium.fill(full=False)
         )
-        self._revive_when_halted(machine)
 
     def _fail_a_write(self) -> None:
         machine = self._dice.choice(self.machines)
         self.trace.tell(f"{machine.name}: its next write fails")
         self.checkers.seen(machine).may_halt = True
         machine.medium.fail_next()
-        self._revive_when_halted(machine)
-
-    def _revive_when_halted(self, machine: Machine) -> None:
-        """Have its owner start it again, some time after it gave up."""
-
-        def look() -> None:
-            if not self._is_troubled:
-                return
-            if machine.build.number in self.checkers.given_up:
-                del self.checkers.given_up[machine.build.number]
-                self._start(machine)
-            self.kernel.after(5_000 + self.faults.down_ms, look)
-
-        look()
 
     def _set_a_clock(self) -> None:
         machine = self._dice.choice(self.machines)
@@ -322,8 +318,6 @@ class World:
         for machine in self.machines:
             machine.resume()
             machine.medium.fill(full=False)
-            if not machine.is_up:
-                self._start(machine)
         self.network.mend_all()
 
     def _settle(self) -> int:
