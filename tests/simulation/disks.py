@@ -8,27 +8,25 @@ and the same dice leave the same disk.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple, Protocol
 
-from node.disk import PEERS_NAME, PENDING_NAME, FolderWriter, Write
+from node.disk import PEERS_NAME, PENDING_NAME, Write
 from node.ledger.block import network_id
 from node.ledger.params import Parameters
 from node.mempool import Saved, load_dump
-from node.private import FILE_MODE, read_bounded, replace_private_file, trouble
-from node.storage.faults import BookFault, DiskFull
+from node.private import FILE_MODE, read_bounded, replace_private_file
+from node.storage.faults import BookFault
 from node.storage.journal import Journal
 from node.storage.memory import memory_disk, open_memory
 from node.storage.port import Batch, StorageFault, Store
 from node.storage.sqlite import BOOK_NAME, SqliteBook, open_book
+from tests.simulation.steps import JOURNAL_NAME, Faulty, Step, refuse
 from tests.simulation.tearing import torn, torn_log, torn_pages
 
-JOURNAL_NAME: Final = "pending.journal"
 LOG_NAME: Final = f"{BOOK_NAME}-wal"
 CHECKPOINT_PAGES: Final = 24
 """So that a few blocks fill the write-ahead log, and crashes meet it being folded in."""
@@ -70,155 +68,6 @@ class Medium(Protocol):
         """Let go of all files, in good order."""
 
 
-class _Parts(Protocol):
-    """What is written to, one step a call: each is durable when it returns."""
-
-    def commit(self, batches: Iterable[Batch]) -> None: ...
-    def append(self, raws: Iterable[bytes]) -> None: ...
-    def empty(self) -> None: ...
-    def replace(self, path: Path, content: bytes) -> None: ...
-
-
-class _Step(NamedTuple):
-    """One step on its way."""
-
-    part: str
-    """What is written to: `book`, `journal` to append, `empty` to empty it, or the name of a file."""
-    do: Callable[[], None]
-
-
-_Gate = Callable[[_Step], None]
-
-
-class _Gated:
-    """Leads every step through a gate, which carries it out, or does not."""
-
-    def __init__(self, parts: _Parts, gate: _Gate) -> None:
-        self._parts = parts
-        self._gate = gate
-
-    def commit(self, batches: Iterable[Batch]) -> None:
-        self._gate(_Step("book", lambda: self._parts.commit(batches)))
-
-    def append(self, raws: Iterable[bytes]) -> None:
-        self._gate(_Step("journal", lambda: self._parts.append(raws)))
-
-    def empty(self) -> None:
-        self._gate(_Step("empty", self._parts.empty))
-
-    def replace(self, path: Path, content: bytes) -> None:
-        self._gate(_Step(path.name, lambda: self._parts.replace(path, content)))
-
-
-class _PowerFailed(Exception):
-    """Now."""
-
-
-def _write(parts: _Parts, gate: _Gate, folder: Path, writes: Sequence[Write]) -> int:
-    durable = [0]
-    gated = _Gated(parts, gate)
-    FolderWriter(gated, gated, folder, gated.replace).write(writes, durable.append)
-    return durable[-1]
-
-
-def _steps(parts: _Parts, folder: Path, writes: Sequence[Write]) -> int:
-    """Return how many steps these writes take; none is done."""
-    seen: list[_Step] = []
-    _write(parts, seen.append, folder, writes)
-    return len(seen)
-
-
-def _numbered(at: int, then: _Gate) -> _Gate:
-    """Return a gate that lets all pass but the step of this number, from 0."""
-    numbers = count()
-
-    def gate(step: _Step) -> None:
-        if next(numbers) == at:
-            then(step)
-        else:
-            step.do()
-
-    return gate
-
-
-def _groups(writes: Sequence[Write], dice: Random) -> list[Sequence[Write]]:
-    """Return the writes as they may have been taken from the queue: together, one by one, or between."""
-    share = dice.choice((0, 400, 1000))
-    cuts = [at for at in range(1, len(writes)) if dice.randrange(1000) < share]
-    return [writes[first:last] for first, last in zip([0, *cuts], [*cuts, len(writes)], strict=True)]
-
-
-class _Faults:
-    """A full disk, writes that fail, power that does: the same for both media."""
-
-    def __init__(self, parts: _Parts, folder: Path, full: _Gate) -> None:
-        self._parts = parts
-        self._folder = folder
-        self._when_full = full
-        self._fails = 0
-        self._is_failing = False
-        self.is_full = False
-
-    def fail_next(self) -> None:
-        """Let the next write fail."""
-        self._is_failing = True
-
-    def write(self, writes: Sequence[Write]) -> int:
-        """Write, with what is to go wrong."""
-        gate: _Gate = self._when_full if self.is_full else _pass
-        steps = _steps(self._parts, self._folder, writes) if self._is_failing else 0
-        if steps:
-            self._is_failing = False
-            self._fails += 1
-            gate = _numbered(self._fails % steps, self._fail)
-        return _write(self._parts, gate, self._folder, writes)
-
-    def break_off(self, under_way: Sequence[Write], dice: Random, tear: _Gate) -> None:
-        """Write until power fails, between two steps or within one, which `tear` leaves as it may be left."""
-        groups = [] if self.is_full else _groups(under_way, dice)
-        at = dice.randint(0, sum(_steps(self._parts, self._folder, group) for group in groups))
-
-        def fail(step: _Step) -> None:
-            tear(step)
-            raise _PowerFailed
-
-        gate = _numbered(at, fail)
-        with contextlib.suppress(_PowerFailed):
-            for group in groups:
-                _write(self._parts, gate, self._folder, group)
-
-    def refuse_where_full(self) -> None:
-        """A start on a full disk ends before it writes."""
-        if self.is_full:
-            raise _disk_full(self._folder)
-
-    def _fail(self, step: _Step) -> None:
-        if step.part in (PENDING_NAME, PEERS_NAME):
-            raise trouble("write", self._folder / step.part, OSError(errno.EIO, os.strerror(errno.EIO)))
-        name = BOOK_NAME if step.part == "book" else JOURNAL_NAME
-        raise BookFault(
-            f"cannot use {self._folder / name} (disk I/O error)",
-            "look at its disk, its owner and its permissions",
-        )
-
-
-def _pass(step: _Step) -> None:
-    step.do()
-
-
-def _disk_full(path: Path) -> DiskFull:
-    return DiskFull(f"the disk of {path} is full", "free some space, then start the node again")
-
-
-def _refuse(step: _Step, folder: Path) -> None:
-    """Answer as a disk without space does."""
-    if step.part in (PENDING_NAME, PEERS_NAME):
-        raise trouble("write", folder / step.part, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    if step.part != "empty":
-        raise _disk_full(folder / (BOOK_NAME if step.part == "book" else JOURNAL_NAME))
-    step.do()
-
-
 class MemoryMedium:
     """A disk in memory. Satisfies Medium."""
 
@@ -230,7 +79,7 @@ class MemoryMedium:
         """Content by name."""
         self._network_id = network_id(parameters)
         self._folder = Path("memory")
-        self._faults = _Faults(self, self._folder, lambda step: _refuse(step, self._folder))
+        self._faults = Faulty(self, self._folder, lambda step: refuse(step, self._folder))
         self._writer = open_memory(self.disk)[1]
 
     def open(self, now_ms: int = 0) -> Opened:
@@ -247,7 +96,7 @@ class MemoryMedium:
     def crash(self, under_way: Sequence[Write], random: Random) -> None:
         """Leave a part of them."""
 
-        def tear(step: _Step) -> None:
+        def tear(step: Step) -> None:
             before = len(self.journal)
             if random.randrange(2):
                 step.do()
@@ -301,7 +150,7 @@ class FolderMedium:
         self._folder = folder
         self._checkpoint_pages = checkpoint_pages
         self._network_id = network_id(parameters)
-        self._faults = _Faults(self, folder, self._when_full)
+        self._faults = Faulty(self, folder, self._when_full)
         self._held: tuple[SqliteBook, Journal] | None = None
 
     def open(self, now_ms: int = 0) -> Opened:
@@ -332,7 +181,7 @@ class FolderMedium:
         """Leave the files as a power failure may, and let go of them."""
         left: list[tuple[bytes, bytes]] = []
 
-        def tear(step: _Step) -> None:
+        def tear(step: Step) -> None:
             if step.part == "book":
                 left.append(self._torn_commit(step, random))
             elif step.part == "journal":
@@ -388,7 +237,7 @@ class FolderMedium:
 
     # --------------------------------------------------------------------------------------- what is left
 
-    def _torn_commit(self, step: _Step, dice: Random) -> tuple[bytes, bytes]:
+    def _torn_commit(self, step: Step, dice: Random) -> tuple[bytes, bytes]:
         """Carry out a commit; return what a power failure within it may leave of book and log."""
         book, log = self._content()
         step.do()
@@ -405,7 +254,7 @@ class FolderMedium:
         self._open_book.writer.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         return torn_pages(book, self._content()[0], dice), log
 
-    def _tear_journal(self, step: _Step, dice: Random) -> None:
+    def _tear_journal(self, step: Step, dice: Random) -> None:
         path = self._folder / JOURNAL_NAME
         before = path.read_bytes()
         step.do()
@@ -428,9 +277,9 @@ class FolderMedium:
 
     # ---------------------------------------------------------------------------------------------- parts
 
-    def _when_full(self, step: _Step) -> None:
+    def _when_full(self, step: Step) -> None:
         if step.part != "book":
-            _refuse(step, self._folder)
+            refuse(step, self._folder)
             return
         connection = self._open_book.writer.connection
         pages = connection.execute("PRAGMA page_count").fetchone()[0]

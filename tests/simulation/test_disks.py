@@ -26,7 +26,8 @@ from node.storage.reading import open_read_only
 from node.storage.sqlite import BOOK_NAME
 from tests.building import Built, ChainBuilder, key, record_of, with_allocations
 from tests.chaining import copy_of
-from tests.simulation.disks import JOURNAL_NAME, LOG_NAME, FolderMedium, Medium, MemoryMedium, Opened
+from tests.simulation.disks import LOG_NAME, FolderMedium, Medium, MemoryMedium, Opened
+from tests.simulation.steps import JOURNAL_NAME
 from tests.simulation.tearing import torn_log
 
 PEOPLE = tuple(key(name) for name in ("ann", "bob", "cem"))
