@@ -71,8 +71,10 @@ class _Way:
     had_to_wait: bool = False
     unacknowledged: int = 0
     """Bytes that arrived while no acknowledgement could return."""
-    held: deque[bytes] = field(default_factory=deque)
-    """Segments that stand before a cut."""
+    queue: deque[tuple[int, bytes | str]] = field(default_factory=deque)
+    """What is on its way, with when it is there at the earliest; a text is the end, and its reason."""
+    is_moving: bool = False
+    """True while an arrival is planned; else the queue is empty or stands before a cut."""
     is_open: bool = True
 
 
@@ -166,19 +168,34 @@ class Network:
         if faults.bytes_per_ms:
             # The line is busy with what was sent before, up to when that leaves it.
             start = max(start, way.last_ms - delay) + len(data) // faults.bytes_per_ms
-        way.last_ms = max(way.last_ms, start + delay)
-        self._kernel.at(way.last_ms, lambda: self._arrive(way, data))
+        self._put(way, max(way.last_ms, start + delay), data)
 
-    def _arrive(self, way: _Way, data: bytes) -> None:
-        if not way.is_open:
-            return
-        if self._kernel.now_ms < way.clogged_until_ms:
-            self._kernel.at(max(way.clogged_until_ms, way.last_ms), lambda: self._arrive(way, data))
-            return
-        if way.held or not self._gets_through(way, len(data)):
-            way.held.append(data)
-            return
-        self._hand_over(way, data)
+    def _put(self, way: _Way, due_ms: int, what: bytes | str) -> None:
+        way.last_ms = due_ms
+        way.queue.append((due_ms, what))
+        if not way.is_moving:
+            self._move_at(way, due_ms)
+
+    def _move_at(self, way: _Way, time_ms: int) -> None:
+        way.is_moving = True
+        self._kernel.at(time_ms, lambda: self._move(way))
+
+    def _move(self, way: _Way) -> None:
+        """Let arrive what is due, in order, until something stands in the way."""
+        while way.is_open and way.queue:
+            due_ms, what = way.queue[0]
+            due_ms = max(due_ms, way.clogged_until_ms)
+            if due_ms > self._kernel.now_ms:
+                self._move_at(way, due_ms)
+                return
+            if not self._gets_through(way, len(what)):
+                break
+            way.queue.popleft()
+            if isinstance(what, bytes):
+                self._hand_over(way, what)
+            else:
+                self._ended(way, what)
+        way.is_moving = False
 
     def _gets_through(self, way: _Way, size: int) -> bool:
         if not way.target.is_reachable() or not way.source.is_reachable():
@@ -220,20 +237,16 @@ class Network:
     def _end_soon(self, way: _Way, reason: str) -> None:
         """Let the target of this way hear of the end, after what is on its way."""
         self._closing[way.number] = way
-        way.last_ms = max(way.last_ms, self._kernel.now_ms) + self._latency(way.source.host, way.target.host)
-        self._kernel.at(way.last_ms, lambda: self._ended(way, reason))
+        due_ms = self._kernel.now_ms + self._latency(way.source.host, way.target.host)
+        self._put(way, max(way.last_ms, due_ms), reason)
 
     def _ended(self, way: _Way, reason: str) -> None:
-        back = self._ways.get(way.far_number)
-        if back is None or not way.is_open:
-            self._closing.pop(way.number, None)
-            return
-        if way.held or not self._reaches(way.source, way.target):
-            self._kernel.after(1_000, lambda: self._ended(way, reason))
-            return
-        way.is_open = back.is_open = False
-        del self._closing[way.number], self._ways[way.far_number]
-        way.target.take(events.PeerGone(way.far_number, reason))
+        self._closing.pop(way.number, None)
+        way.is_open = False
+        back = self._ways.pop(way.far_number, None)
+        if back is not None:
+            back.is_open = False
+            way.target.take(events.PeerGone(way.far_number, reason))
 
     # ------------------------------------------------------------------------------------------ faults
 
@@ -310,11 +323,9 @@ class Network:
     def flush(self) -> None:
         """Send on what stood before a cut that is no more."""
         for way in [*self._ways.values(), *self._closing.values()]:
-            if way.held and self._gets_through(way, 0):
-                held, way.held = way.held, deque()
-                way.last_ms = max(way.last_ms, self._kernel.now_ms)
-                for data in held:
-                    self._schedule(way, data)
+            if way.queue and not way.is_moving:
+                latency = self._latency(way.source.host, way.target.host)
+                self._move_at(way, self._kernel.now_ms + latency)
 
     def _latency(self, one: str, other: str) -> int:
         pair = (one, other) if one < other else (other, one)
