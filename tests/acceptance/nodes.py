@@ -53,6 +53,8 @@ QUICK: Final = Parameters(
     maturity=0,
 )
 """A network whose blocks come at once."""
+SWIFT: Final = replace(QUICK, genesis_bits=0x207FFFFF, easiest_bits=0x207FFFFF)
+"""The same with two hashes a block, for long chains."""
 
 
 class Refused(NamedTuple):
