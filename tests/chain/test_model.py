@@ -110,8 +110,28 @@ class Model:
         return found[::-1]
 
 
-payments = st.lists(
-    st.tuples(st.integers(0, 2), st.integers(0, 2), st.sampled_from([0, 1, 50, 99, 400_00])), max_size=4
+class Plan(NamedTuple):
+    """What a block is to be like."""
+
+    wanted: list[tuple[int, int, int]]
+    """Payments: who, to whom, how much; those that cannot be paid are left out."""
+    miner: int
+    pause_ms: int
+    fault: str
+
+
+work = st.one_of(
+    st.tuples(st.just("advance"), st.sampled_from([1, 30, 100, 2_000])),
+    st.tuples(st.just("answer"), st.integers(0, 100)),
+    st.tuples(st.just("save"), st.integers(1, 6)),
+)
+people = st.integers(0, 2)
+plans = st.builds(
+    Plan,
+    wanted=st.lists(st.tuples(people, people, st.sampled_from([0, 1, 50, 99, 400_00])), max_size=4),
+    miner=people,
+    pause_ms=st.sampled_from([1_000, 1_000, 1_000, 40_000]),
+    fault=st.sampled_from([""] * 54 + ["signature", "nonce", "overspend", "coinbase", "history", "count"]),
 )
 
 
@@ -128,46 +148,52 @@ class ChainMachine(RuleBasedStateMachine):
         self.given: set[int] = set()
         self.early: set[int] = set()
         """Blocks whose headers wait in the node for their time."""
-        self.now_ms = EASY.genesis_ms + 120_000
+        self.now_ms = EASY.genesis_ms + 200_000
         self.node = Node(self.builder)
         self.tip = self.node.chain.tip
 
     # ---------------------------------------------------------------------------------------- the world
 
     @rule(
-        data=st.data(),
-        wanted=payments,
-        miner=st.integers(0, 2),
-        pause_ms=st.sampled_from([1_000, 1_000, 40_000]),
-        fault=st.sampled_from(["", "", "", "", "signature", "nonce", "coinbase", "history", "count"]),
-        near=st.booleans(),
+        parent=st.integers(0, 10_000),
+        recent=st.sampled_from([2, 4, 1_000]),
+        branch=st.lists(plans, min_size=1, max_size=5),
+        arrives=st.sampled_from(["not", "headers", "in order", "in order", "backwards"]),
     )
-    def a_block_is_made(
-        self,
-        data: st.DataObject,
-        wanted: list[tuple[int, int, int]],
-        miner: int,
-        pause_ms: int,
-        fault: str,
-        near: bool,
-    ) -> None:
-        last = len(self.built) - 1
-        parent = data.draw(st.integers(max(0, last - 3), last) if near else st.integers(0, last))
+    def a_branch_grows(self, parent: int, recent: int, branch: list[Plan], arrives: str) -> None:
+        """Blocks one on the other, on one of the most recent."""
+        at = len(self.built) - 1 - parent % min(recent, len(self.built))
+        for plan in branch:
+            at = self.make(at, plan)
+        if arrives == "headers":
+            self.tell(at)
+        elif arrives != "not":
+            self.give_branch(at, backwards=arrives == "backwards")
+
+    def make(self, parent: int, plan: Plan) -> int:
         before = self.model.ledgers[parent] or self.model.ledgers[0]
         assert before is not None
-        nonces = {owner: account[1] for owner, account in before.accounts.items()}
+        book = before.copy()
         made: list[Payment] = []
-        for position, (sender, recipient, amount) in enumerate(wanted):
+        for sender, recipient, amount in plan.wanted:
             owner = PEOPLE[sender].public
-            nonce = nonces.get(owner, 0) + (fault == "nonce" and position == 0)
-            nonces[owner] = nonces.get(owner, 0) + 1
-            is_signed = not (fault == "signature" and position == len(wanted) - 1)
-            made.append(Payment(owner, PEOPLE[recipient].public, amount, nonce, is_signed))
+            nonce = book.accounts.get(owner, [0, 0])[1]
+            payment = Payment(owner, PEOPLE[recipient].public, amount, nonce, is_signed=True)
+            if book.pay(payment):
+                made.append(payment)
+        fault = plan.fault
+        if fault == "overspend":
+            owner, nonce = PEOPLE[2].public, book.accounts.get(PEOPLE[2].public, [0, 0])[1]
+            made.append(Payment(owner, PEOPLE[0].public, 1_000_000_00, nonce, is_signed=True))
+        if made and fault == "nonce":
+            made[0] = made[0]._replace(nonce=made[0].nonce + 1)
+        if made and fault == "signature":
+            made[-1] = made[-1]._replace(is_signed=False)
         block = self.builder.block(
             self.built[parent],
             [self.entry(payment) for payment in made],
-            timestamp_ms=self.built[parent].timestamp_ms + pause_ms,
-            miner=PEOPLE[miner],
+            timestamp_ms=self.built[parent].timestamp_ms + plan.pause_ms,
+            miner=PEOPLE[plan.miner],
             note=str(len(self.built)),
             changes={
                 "coinbase": Changes(coinbase_amount=50_00 + len(made) * FEE + 1),
@@ -178,7 +204,8 @@ class ChainMachine(RuleBasedStateMachine):
         self.numbers[block.hash] = len(self.built)
         self.built.append(block)
         is_odd = fault in ("coinbase", "history", "count")
-        self.model.add(Modelled(parent, block.work, PEOPLE[miner].public, made, is_odd=is_odd))
+        self.model.add(Modelled(parent, block.work, PEOPLE[plan.miner].public, made, is_odd=is_odd))
+        return len(self.built) - 1
 
     def entry(self, payment: Payment) -> Entry:
         sender = next(person for person in PEOPLE if person.public == payment.sender)
@@ -236,13 +263,18 @@ class ChainMachine(RuleBasedStateMachine):
             self.give(data.draw(st.integers(1, len(self.built) - 1)))
 
     @precondition(lambda self: len(self.built) > 1)
-    @rule(data=st.data(), backwards=st.booleans())
-    def a_whole_branch_comes(self, data: st.DataObject, backwards: bool) -> None:
-        path = self.model.path(data.draw(st.integers(1, len(self.built) - 1)))
-        for number in reversed(path) if backwards else path:
-            self.give(number)
+    @rule(back=st.integers(0, 10_000), recent=st.sampled_from([3, 8, 1_000]), backwards=st.booleans())
+    def a_whole_branch_comes(self, back: int, recent: int, backwards: bool) -> None:
+        last = len(self.built) - 1
+        self.give_branch(last - back % min(recent, last), backwards=backwards)
 
-    @rule(passes_ms=st.sampled_from([1_000, 20_000, 80_000]))
+    def give_branch(self, end: int, *, backwards: bool) -> None:
+        path = self.model.path(end)
+        for number in reversed(path) if backwards else path:
+            if not self.is_stored(number):
+                self.give(number)
+
+    @rule(passes_ms=st.sampled_from([1_000, 10_000, 60_000]))
     def time_passes(self, passes_ms: int) -> None:
         """What has waited for its time is told of again, as whoever drives the chain does."""
         self.now_ms += passes_ms
@@ -253,20 +285,18 @@ class ChainMachine(RuleBasedStateMachine):
         for number in due:
             assert self.knows(number) or self.model.ledgers[self.model.blocks[number].parent] is None
 
-    @rule(budget=st.sampled_from([1, 30, 100, 2_000]))
-    def time_for_work(self, budget: int) -> None:
-        self.node.advance(budget)
+    @rule(steps=st.lists(work, min_size=1, max_size=10))
+    def work_is_done(self, steps: list[tuple[str, int]]) -> None:
+        """Some of it: the core's own, answers about signatures, the disk's."""
+        for kind, number in steps:
+            if kind == "advance":
+                self.node.advance(number)
+            elif kind == "save":
+                self.node.save(number)
+            elif self.node.asked:
+                self.node.answer(number % len(self.node.asked))
 
-    @precondition(lambda self: self.node.asked)
-    @rule(data=st.data())
-    def signatures_are_answered(self, data: st.DataObject) -> None:
-        self.node.answer(data.draw(st.integers(0, len(self.node.asked) - 1)))
-
-    @precondition(lambda self: self.node.saving)
-    @rule(count=st.integers(1, 6))
-    def the_disk_is_done(self, count: int) -> None:
-        self.node.save(count)
-
+    @precondition(lambda self: self.given)
     @rule()
     def the_node_is_stopped_and_started(self) -> None:
         """What was not on the disk is lost; so are bodies in memory."""
@@ -275,6 +305,10 @@ class ChainMachine(RuleBasedStateMachine):
         self.given = set()
         self.early = set()
         self.tip = self.node.chain.tip
+
+    def teardown(self) -> None:
+        if hasattr(self, "node"):
+            self.all_comes_to_rest()
 
     @precondition(lambda self: len(self.built) > 3)
     @rule()
@@ -315,6 +349,7 @@ class ChainMachine(RuleBasedStateMachine):
         }
 
     def is_stored(self, number: int) -> bool:
+        """Tell whether its body is in the book, as the node sees it."""
         record = self.node.store.find(self.built[number].hash)
         return record is not None and self.node.store.body(record.id) is not None
 
@@ -372,6 +407,6 @@ def _all_signatures_take_their_time(request: pytest.FixtureRequest, monkeypatch:
 
 
 TestRoomy = ChainMachine.TestCase
-TestRoomy.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestRoomy.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 TestSmall = SmallMachine.TestCase
-TestSmall.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestSmall.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
