@@ -11,9 +11,13 @@ import hashlib
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tests.fuzz.reshaping import Reshape  # imports node, which a search must import under atheris
 
 EXIT_USAGE: Final = 2
 INSTALL: Final = "atheris is not installed; with it: pip install -e '.[fuzz]'"
@@ -72,9 +76,30 @@ def _search(name: str, folder: Path, rest: Sequence[str]) -> int:
     inputs = [] if any(not one.startswith("-") for one in rest) else [str(folder / "corpus")]
     count = write_seeds(target.seeds(), folder / "corpus")
     print(f"{name}: {count} seeds in {folder}/corpus; what breaks it goes to {folder}/found-*", flush=True)
-    atheris.Setup([name, *flags, *rest, *inputs], target.check)
+
+    def mutate(data: bytes, most: int) -> bytes:
+        changed: bytes = atheris.Mutate(data, most)  # what bears this name before Fuzz only asks for Fuzz
+        return changed
+
+    more = {} if target.reshape is None else {"custom_mutator": mutator(target.reshape, mutate)}
+    atheris.Setup([name, *flags, *rest, *inputs], target.check, **more)
     atheris.Fuzz()
     return 0
+
+
+def mutator(reshape: Reshape, mutate: Callable[[bytes, int], bytes]) -> Callable[[bytes, int, int], bytes]:
+    """Return what libFuzzer calls for each new input, with the most bytes it may have and a seed.
+
+    Half of the time the bytes are changed by `mutate`, without a thought; else by `reshape`.
+    """
+
+    def changed(data: bytes, most: int, seed: int) -> bytes:
+        dice = Random(seed)
+        if dice.randrange(2):
+            return mutate(data, most)
+        return reshape(data, dice, lambda part: mutate(part, len(part) + 16))[:most]
+
+    return changed
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def pending(data: bytes) -> None:
 
 
 def pending_body(data: bytes) -> None:
-    """The same behind a check that fits, which chance would hardly ever find."""
+    """Any bytes behind a check that fits are such a file, or Unreadable; chance would never find a check."""
     pending(_checked(data))
 
 
@@ -130,7 +130,7 @@ def peers(data: bytes) -> None:
 
 
 def peers_body(data: bytes) -> None:
-    """The same behind a check that fits, which chance would hardly ever find."""
+    """Any bytes behind a check that fits are such a file, or Unreadable; chance would never find a check."""
     peers(_checked(data))
 
 

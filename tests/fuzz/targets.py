@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from node.messages import Type
 from tests.fuzz import files, ledger, wire
+from tests.fuzz.reshaping import Reshape, framed, packed
 
 
 class Target(NamedTuple):
@@ -18,6 +19,8 @@ class Target(NamedTuple):
     """Inputs near what is taken, good and bad, made of the project's own vectors."""
     longest: int = 1_024
     """Bytes of the longest input that a search tries."""
+    reshape: Reshape | None = None
+    """Changes an input without breaking its form; None: bytes have no form to keep."""
 
     @property
     def invariant(self) -> str:
@@ -27,30 +30,30 @@ class Target(NamedTuple):
 
 
 def _of_type(number: Type) -> Target:
-    return Target(partial(wire.payload, number), partial(wire.payload_seeds, number))
+    return Target(partial(wire.payload, number), partial(wire.payload_seeds, number), reshape=packed)
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "frames": Target(wire.stream, wire.stream_seeds, 2_048),
+    "frames": Target(wire.stream, wire.stream_seeds, 2_048, framed),
     **{
         number.name.lower().replace("_", "-"): _of_type(number) for number in Type if number is not Type.BLOCK
     },
     "block-message": _of_type(Type.BLOCK),
-    "block": Target(ledger.block, ledger.block_seeds, 4_096),
+    "block": Target(ledger.block, ledger.block_seeds, 4_096, packed),
     "body": Target(ledger.body, ledger.body_seeds),
     "header": Target(ledger.header, ledger.header_seeds, 128),
-    "coinbase": Target(ledger.coinbase, ledger.coinbase_seeds, 512),
-    "entry": Target(ledger.entry, ledger.entry_seeds, 640),
+    "coinbase": Target(ledger.coinbase, ledger.coinbase_seeds, 512, packed),
+    "entry": Target(ledger.entry, ledger.entry_seeds, 640, packed),
     "canonical": Target(ledger.canonical, ledger.entry_seeds),
     "line": Target(wire.line, wire.line_seeds),
     "file-journal": Target(files.journal, files.journal_seeds),
     "file-pending": Target(files.pending, files.pending_seeds),
-    "file-pending-body": Target(files.pending_body, files.pending_body_seeds),
+    "file-pending-body": Target(files.pending_body, files.pending_body_seeds, reshape=packed),
     "file-peers": Target(files.peers, files.peers_seeds),
-    "file-peers-body": Target(files.peers_body, files.peers_body_seeds),
+    "file-peers-body": Target(files.peers_body, files.peers_body_seeds, reshape=packed),
     "file-wallet": Target(files.wallet, files.wallet_seeds),
     "file-identity": Target(files.node_identity, files.node_identity_seeds, 160),
     "file-network": Target(files.memory, files.memory_seeds, 300),
     "file-settings": Target(files.settings, files.settings_seeds, 4_096),
-    "file-book-row": Target(files.row, files.row_seeds),
+    "file-book-row": Target(files.row, files.row_seeds, reshape=packed),
 }

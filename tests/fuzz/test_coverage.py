@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from node.ledger import codec
 from tests.fuzz import coverage
+from tests.fuzz.reshaping import packed
 from tests.fuzz.targets import TARGETS
 
 
@@ -39,3 +41,16 @@ def test_seeds_are_files_each_once(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "corpus"
     assert coverage.write_seeds([b"a", b"b", b"a", b""], folder) == 3
     assert sorted(path.read_bytes() for path in folder.iterdir()) == [b"", b"a", b"b"]
+
+
+def test_half_of_the_changes_keep_the_form_and_none_is_too_long() -> None:
+    def mutate(data: bytes, most: int) -> bytes:
+        return (data + b"\xc1" * 9)[:most]
+
+    change = coverage.mutator(packed, mutate)
+    raw = codec.encode((1, b"one", (2, "two")))
+    made = [change(raw, 20, seed) for seed in range(200)]
+    plain = made.count(mutate(raw, 20))
+    assert 50 < plain < 150
+    assert max(map(len, made)) <= 20
+    assert len(set(made)) > 10
