@@ -128,14 +128,13 @@ def forget_socket(data_dir: Path) -> None:
 def _recorded(data_dir: Path) -> Path | None:
     """Return the short path that the data folder names; None without one, or when it is a copy's."""
     try:
-        path = Path(os.fsdecode(read_bounded(data_dir / _RECORD, _MAX_RECORD)))
+        written = read_bounded(data_dir / _RECORD, _MAX_RECORD)
     except FileNotFoundError:
         return None
     # A copied data folder brings the record of the original, whose socket is not its own.
-    ours = (
-        path.is_absolute() and path.name == _SOCKET and path.parent.name.startswith(_folder_prefix(data_dir))
-    )
-    return path if ours else None
+    path = Path(os.fsdecode(written))
+    is_socket = path.is_absolute() and path.name == _SOCKET and b"\0" not in written  # which no system takes
+    return path if is_socket and path.parent.name.startswith(_folder_prefix(data_dir)) else None
 
 
 def _short_folder(data_dir: Path) -> Path:

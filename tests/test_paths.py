@@ -132,6 +132,14 @@ def test_a_damaged_record_is_not_followed(long_dir: Path, record: bytes) -> None
     assert choose_socket(long_dir) == find_socket(long_dir)
 
 
+def test_a_record_with_a_byte_that_no_path_holds_is_not_followed(long_dir: Path) -> None:
+    folder = choose_socket(long_dir).parent
+    (long_dir / "node.sock.path").write_bytes(bytes(folder) + b"\0/node.sock")
+    assert find_socket(long_dir) is None
+    forget_socket(long_dir)
+    assert choose_socket(long_dir) == find_socket(long_dir)
+
+
 def test_no_short_place_at_all_is_named(long_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.paths.MAX_SOCKET_PATH", 10)
     with pytest.raises(PathError, match=r"too long for a socket.*TMPDIR"):

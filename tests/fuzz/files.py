@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from node import config, identity, keyfile
+from node import config, identity, keyfile, paths
 from node.endpoint import Endpoint
 from node.keyfile import KeyFile, PlainSeed, SealedSeed, Strength
 from node.ledger import codec
@@ -255,6 +255,28 @@ def memory_seeds() -> list[bytes]:
         named.upper() + b" x\n",
         b"",
     ]
+
+
+def socket_record(data: bytes) -> None:
+    """Any bytes lead to a socket that is this folder's own, by a path that a system takes, or to none.
+
+    An @ among them stands for what the names of this folder's short places begin with.
+    """
+    with _file("node.sock.path", data) as path:
+        folder = path.parent
+        own = f"indelible-{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:8]}-"
+        path.write_bytes(data.replace(b"@", own.encode()))
+        with contextlib.suppress(PathError):
+            found = paths.find_socket(folder)
+            assert found is not None
+            with contextlib.suppress(OSError):
+                found.lstat()
+            assert found.parent in {folder.absolute()} or found.parent.name.startswith(own)
+
+
+def socket_record_seeds() -> list[bytes]:
+    """Return what is written where a data folder's own path is too long, and with slips of the hand."""
+    return [b"/tmp/@x1/node.sock", b"@x/node.sock", b"/tmp/@/other.sock", b"/tmp/indelible-0-/node.sock", b""]
 
 
 # ------------------------------------------------------------------------------------------ its settings

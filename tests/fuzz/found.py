@@ -39,6 +39,11 @@ FOUND: Final = (
         "the home of a user who is not there was a RuntimeError instead of a refused setting",
     ),
     Found(
+        "file-socket-path",
+        b"/tmp/@\0/node.sock",
+        "a path that no system takes was a ValueError where the socket was looked for",
+    ),
+    Found(
         "file-peers",
         codec.encode((True, hashlib.sha256(_BODY).digest(), _BODY)),
         "true was taken for version 1",

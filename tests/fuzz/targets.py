@@ -54,6 +54,7 @@ TARGETS: Final[Mapping[str, Target]] = {
     "file-wallet": Target(files.wallet, files.wallet_seeds),
     "file-identity": Target(files.node_identity, files.node_identity_seeds, 160),
     "file-network": Target(files.memory, files.memory_seeds, 300),
+    "file-socket-path": Target(files.socket_record, files.socket_record_seeds, 200),
     "file-settings": Target(files.settings, files.settings_seeds, 4_096),
     "file-book-row": Target(files.row, files.row_seeds, reshape=packed),
 }
