@@ -78,6 +78,10 @@ class _Way:
     is_open: bool = True
 
 
+Uplink = Callable[[str, bytes, int], int]
+"""(host, data, earliest ms) -> when the data has left the host's line, which all its connections share."""
+
+
 class Network:
     """All connections of a world."""
 
@@ -86,6 +90,8 @@ class Network:
         self.segments = 0
         self.bytes = 0
         """Of all that was sent."""
+        self.uplink: Uplink | None = None
+        """Lines of hosts; None is endless ones."""
         self._kernel = kernel
         self._trace = trace
         self._dice = dice
@@ -168,6 +174,8 @@ class Network:
         if faults.bytes_per_ms:
             # The line is busy with what was sent before, up to when that leaves it.
             start = max(start, way.last_ms - delay) + len(data) // faults.bytes_per_ms
+        if self.uplink is not None:
+            start = self.uplink(way.source.host, data, start)
         self._put(way, max(way.last_ms, start + delay), data)
 
     def _put(self, way: _Way, due_ms: int, what: bytes | str) -> None:
