@@ -271,7 +271,7 @@ def socket_record(data: bytes) -> None:
             assert found is not None
             with contextlib.suppress(OSError):
                 found.lstat()
-            assert found.parent in {folder.absolute()} or found.parent.name.startswith(own)
+            assert found.parent == folder.absolute() or found.parent.name.startswith(own)
 
 
 def socket_record_seeds() -> list[bytes]:
