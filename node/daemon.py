@@ -258,7 +258,7 @@ class Daemon:
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, StorageFault):
-            error = NodeHalted(str(error), getattr(error, "hint", ""))
+            error = NodeHalted(getattr(error, "message", str(error)), getattr(error, "hint", ""))
         self._fault = self._fault or error
         self._there_is.set()
 

@@ -14,8 +14,9 @@ from typing import Final, Protocol
 
 from node.events import Persist, SavePeers, SavePending
 from node.private import PathError, replace_private_file
+from node.storage.faults import BookFault
 from node.storage.journal import Journal
-from node.storage.port import Batch, StorageFault, Writer
+from node.storage.port import Batch, Writer
 
 PENDING_NAME: Final = "pending.dat"
 PEERS_NAME: Final = "peers.dat"
@@ -77,7 +78,7 @@ class FolderWriter:
         try:
             self._replace(self._folder / name, write.content)
         except PathError as error:
-            raise StorageFault(str(error)) from error
+            raise BookFault(error.message, error.hint) from error
         if isinstance(write, SavePending):
             self._journal.empty()
 

@@ -48,7 +48,8 @@ def run(arguments: Arguments) -> int:
         signature.self_check()
         return _open_and_run(settings)
     except NodeHalted as halted:
-        return _say(f"{halted.reason}. {halted.hint}", EXIT_FAILED)
+        hint = f". {halted.hint[0].upper()}{halted.hint[1:]}" if halted.hint else ""
+        return _say(halted.reason + hint, EXIT_FAILED)
     except (CannotListen, PathError, WalletError, StorageFault, SignatureLibraryDiffers) as error:
         return _say(str(error), EXIT_FAILED)
 

@@ -9,9 +9,10 @@ import pytest
 
 from node import config, startup
 from node.config import Arguments, Config
+from node.daemon import NodeHalted
 from node.ledger.params import Parameters
 from node.remembered import FILE_NAME as MEMORY_NAME
-from node.startup import _check_book, _remember
+from node.startup import _check_book, _remember, run
 from node.storage.faults import BookFault, Damaged, ForeignNetwork
 from node.storage.sqlite import BOOK_NAME, SqliteBook, open_book
 from tests.building import EASY
@@ -87,3 +88,14 @@ def test_a_damaged_memory_without_a_book_is_refused_with_what_to_do(tmp_path: Pa
     (tmp_path / MEMORY_NAME).write_bytes(b"")
     with pytest.raises(BookFault, match="is damaged: move it away"):
         _check_book(tmp_path, settings)
+
+
+def test_what_halts_a_node_is_told_once_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def halt(_: Config) -> int:
+        raise NodeHalted("the disk is full", "free some space")
+
+    monkeypatch.setattr("node.startup._open_and_run", halt)
+    assert run(Arguments(data_dir=tmp_path, port=9_999)) == 1
+    assert capsys.readouterr().err == "indelible: the disk is full. Free some space\n"
