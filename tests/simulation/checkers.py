@@ -257,9 +257,7 @@ class Checkers:
             return
         for entry, result in zip(entries, results, strict=True):
             if isinstance(result, str):
-                self.accepted.setdefault(
-                    entry.txid, Accepted(entry, machine.build.number, self._now_ms)
-                )
+                self.accepted.setdefault(entry.txid, Accepted(entry, machine.build.number, self._now_ms))
 
     # ---------------------------------------------------------------------------------------- quiet moments
 
@@ -316,4 +314,3 @@ class Checkers:
         before = self.rivals.get((entry.sender, entry.nonce - 1), {})
         known = [self.accepted[txid].entry for txid in before if txid in self.accepted]
         return not known or all(self._is_void(one, tip) for one in known)
-

@@ -152,7 +152,7 @@ def swarm(dice: Random) -> Profile:
         clock_jump_every_ms=every(30, 120),
     )
     load = Load(
-        pay_every_ms=dice.choice((500, 2_000, 8_000)),
+        pay_every_ms=dice.choice((1_500, 4_000, 12_000)),
         double_spend=dice.choice((0, 20, 200)),
         replace=dice.choice((0, 20, 200)),
         ask_every_ms=dice.choice((0, 20_000, 60_000)),
@@ -200,9 +200,7 @@ def _disks(_: Random) -> Profile:
 
 
 def _clocks(_: Random) -> Profile:
-    faults = Faults(
-        clock_error_ms=5_000, clock_drift_ppm=1_000, wrong_clocks=200, clock_jump_every_ms=40_000
-    )
+    faults = Faults(clock_error_ms=5_000, clock_drift_ppm=1_000, wrong_clocks=200, clock_jump_every_ms=40_000)
     return Profile(faults, Load(steady_miners=500))
 
 

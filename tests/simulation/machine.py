@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Protocol
 
-from node import events, pow as proof_of_work
+from node import events
+from node import pow as proof_of_work
 from node.core import Core, CoreSettings
 from node.disk import Write
 from node.events import Effect, Event, Notice, Now
@@ -294,7 +295,7 @@ class Machine:
         if self.is_up:
             self._plan_tick()
 
-    def _do(self, effect: Effect) -> None:  # noqa: PLR0912 - one line or two an effect
+    def _do(self, effect: Effect) -> None:
         around = self._around
         match effect:
             case events.Send():

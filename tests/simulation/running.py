@@ -22,7 +22,7 @@ from tests.simulation.checkers import Failure
 from tests.simulation.faults import PROFILES
 from tests.simulation.world import Outcome, Settings, World
 
-UNTIL_S: Final = 240
+UNTIL_S: Final = 150
 SHOWN: Final = 150
 """Lines of a failed run that are printed."""
 
@@ -107,9 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Run the whole network in one process, under virtual time, with what goes wrong drawn "
         "from a seed. The same seed gives the same trace.",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="the seed (1), or the first of --seeds")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the seed (1), or the first of --seeds"
+    )
     parser.add_argument("--nodes", type=_count, metavar="K", help="how many nodes (drawn: 5 to 20)")
-    parser.add_argument("--profile", choices=PROFILES, default="swarm", help="what goes wrong (swarm: drawn too)")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="swarm", help="what goes wrong (swarm: drawn too)"
+    )
     parser.add_argument(
         "--until", type=_count, default=UNTIL_S, metavar="T", help=f"virtual seconds of trouble ({UNTIL_S})"
     )
@@ -139,10 +143,14 @@ def _report(ran: Ran) -> None:
             f"(deepest {outcome.deepest}), one tip {outcome.settled_ms // 1000} s after the trouble"
         )
         ratio = outcome.virtual_ms / 1000 / ran.seconds
-        print(
-            f"{ran.seconds:.2f} s, {ratio:.0f} times real time, {outcome.steps} steps", file=sys.stderr
-        )
+        print(f"{ran.seconds:.2f} s, {ratio:.0f} times real time, {outcome.steps} steps", file=sys.stderr)
     print(f"trace {ran.trace}")
+
+
+def _in_short(failure: str) -> str:
+    """Return the one line that says most: the first of a failure, the last of a traceback."""
+    lines = failure.strip().splitlines()
+    return lines[-1 if lines[0].startswith("Traceback") else 0]
 
 
 def _run_many(wishes: Sequence[Wish], jobs: int) -> int:
@@ -154,12 +162,14 @@ def _run_many(wishes: Sequence[Wish], jobs: int) -> int:
             done += 1
             if ran.failure:
                 failed.append(ran.wish.seed)
-                print(f"seed {ran.wish.seed} FAILED: {ran.failure.strip().splitlines()[-1]}\nagain: {ran.wish.command}")
+                print(f"seed {ran.wish.seed} FAILED: {_in_short(ran.failure)}")
+                print(f"again: {ran.wish.command}", flush=True)
             elif ran.outcome is not None:
                 virtual_ms += ran.outcome.virtual_ms
             if done % 50 == 0:
                 print(f"{done} of {len(wishes)}, {len(failed)} failed", file=sys.stderr)
     seconds = time.perf_counter() - began
-    print(f"{len(wishes)} seeds, {len(failed)} failed{': ' if failed else ''}{sorted(failed) if failed else ''}")
+    names = ", ".join(map(str, sorted(failed)))
+    print(f"{len(wishes)} seeds, {len(failed)} failed" + (f": {names}" if failed else ""))
     print(f"{seconds:.0f} s, {virtual_ms / 1000 / max(seconds, 0.001):.0f} times real time", file=sys.stderr)
     return 1 if failed else 0

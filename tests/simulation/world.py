@@ -1,4 +1,4 @@
-"""A world: nodes, network, people and what goes wrong, all drawn from a seed; then a time in which nothing does.
+"""A world: nodes, network, people and what goes wrong, drawn from a seed; then a time in which nothing does.
 
 First there is trouble, up to `until_ms`. Then what comes and goes is over, whoever is down is started again,
 and within `SETTLE_MS` and `SETTLE_BLOCKS` block intervals the nodes whose clocks are right must stand on one
@@ -356,8 +356,9 @@ class World:
                 lines.append(f"{machine.name} is down")
                 continue
             tip = self.checkers.ledger.at(machine.core.store.durable_tip().hash)
+            clock = " (wrong clock)" if machine.build.is_wrong else ""
             lines.append(
-                f"{machine.name}{' (wrong clock)' if machine.build.is_wrong else ''} is on block {tip.height} "
+                f"{machine.name}{clock} is on block {tip.height} "
                 f"{tip.hash.hex()[:8]} of work {tip.work}, {len(machine.core.sessions.every())} connections, "
                 f"{len(machine.core.mempool)} pending, busy: {machine.is_busy()}"
             )
