@@ -101,6 +101,8 @@ class Load:
     lifetime_ms: int = 14 * 86_400_000
     adversaries: int = 0
     """How many."""
+    adversary_kinds: tuple[str, ...] = ()
+    """What they may be; none named: anything."""
 
 
 @dataclass(frozen=True, slots=True)

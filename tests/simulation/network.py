@@ -281,6 +281,13 @@ class Network:
             self._trace.tell(f"network: {way.source.name}>{way.target.name} stands still for {length} ms")
             way.clogged_until_ms = self._kernel.now_ms + length
 
+    def hold(self, number: int, length_ms: int) -> None:
+        """Let what comes to this end of a connection wait: who has it does not read."""
+        way = self._ways.get(number)
+        back = None if way is None else self._ways.get(way.far_number)
+        if back is not None:
+            back.clogged_until_ms = self._kernel.now_ms + length_ms
+
     def _any(self) -> _Way | None:
         numbers = list(self._ways)
         return self._ways[self._dice.choice(numbers)] if numbers else None

@@ -19,6 +19,7 @@ from node.ledger.block import genesis_block, network_id
 from node.ledger.params import Parameters
 from node.links import KnownPeer
 from tests.building import Key, key
+from tests.simulation.adversaries import SHARE, Scene, recruit, wallet_of
 from tests.simulation.checkers import Checkers, Failure
 from tests.simulation.disks import FolderMedium, Medium, MemoryMedium
 from tests.simulation.faults import Load, Profile, healed
@@ -104,7 +105,8 @@ class World:
         self.trace = Trace(lambda: self.kernel.now_ms, follow=follow)
         self._dice = self._dice_for("world")
         wallets = [key(f"wallet {number}") for number in range(settings.nodes)]
-        self.parameters = parameters_of(self.load, wallets)
+        hostile = [wallet_of(number) for number in range(self.load.adversaries)]
+        self.parameters = parameters_of(self.load, [*wallets, *hostile])
         self.network_id = network_id(self.parameters)
         self.network = Network(self.kernel, self.trace, self.faults, self._dice_for("network"))
         honest = {address_of(number)[0]: f"n{number}" for number in range(settings.nodes)}
@@ -114,6 +116,9 @@ class World:
         self.machines = [self._machine(number, wallet) for number, wallet in enumerate(wallets)]
         self.people = People(
             self.load, self.network_id, wallets, self.machines, self.checkers, self._dice_for("people")
+        )
+        self.adversaries = recruit(
+            self.load.adversaries, self.load.adversary_kinds, self._scene(), self._dice_for("adversaries")
         )
         self._is_troubled = True
         self._starting: dict[int, None] = {}
@@ -161,6 +166,17 @@ class World:
         self.network.join(machine)
         return machine
 
+    def _scene(self) -> Scene:
+        return Scene(
+            kernel=self.kernel,
+            network=self.network,
+            trace=self.trace,
+            parameters=self.parameters,
+            honest=[Endpoint(machine.host, machine.port) for machine in self.machines],
+            identities=[machine.build.key.public for machine in self.machines],
+            hashes_per_ms=SHARE * HASHES_A_BLOCK / self.load.interval_ms / max(1, self.load.adversaries),
+        )
+
     # ---------------------------------------------------------------------------------------- how it runs
 
     def run(self) -> Outcome:
@@ -192,6 +208,8 @@ class World:
             is_late = machine.build.number > 0 and dice.randrange(1000) < self.faults.late
             start_ms = dice.randrange(self.settings.until_ms) if is_late else dice.randrange(1_000)
             self._start_at(machine, start_ms)
+        for adversary in self.adversaries:
+            adversary.begin()
         faults, load = self.faults, self.load
         for every_ms, happen in (
             (faults.reset_every_ms, self.network.reset_any),
@@ -318,6 +336,8 @@ class World:
         for machine in self.machines:
             machine.resume()
             machine.medium.fill(full=False)
+        for adversary in self.adversaries:
+            adversary.rest()
         self.network.mend_all()
 
     def _settle(self) -> int:

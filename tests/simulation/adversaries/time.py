@@ -1,0 +1,42 @@
+"""Adversaries that use the times which a block may claim. They mine what they send; the law allows it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.adversaries.party import Adversary, Script
+
+_LATEST_MS: Final = 25_000
+
+
+def from_future(me: Adversary) -> Script:
+    """Blocks whose time comes in a while: nobody's fault; they wait, and are taken when it has come.
+
+    Who mines on one of them earlier than that is not followed either.
+    """
+
+    def find() -> None:
+        ahead_ms = me.scene.parameters.drift_ms + 1_000 + me.dice.randrange(_LATEST_MS)
+        block = me.build(me.view.tip, timestamp_ms=max(me.wall_ms(), me.view.tip.timestamp_ms) + ahead_ms)
+        me.publish(block, me.open_lines())
+        me.did(f"block {block.height} {block.hash.hex()[:8]}, {ahead_ms} ms ahead")
+
+    return Script(find=find, mines=True)
+
+
+def timestamp_bomb(me: Adversary) -> Script:
+    """Blocks at the edges of time: as late as the drift lets them in, or 1 ms after their parent.
+
+    The rule of difficulty must stay near the hash rate, and the honest must still find their times in order.
+    """
+
+    def find() -> None:
+        parent = me.view.tip
+        latest = me.wall_ms() + me.scene.parameters.drift_ms
+        is_late = me.dice.randrange(2) == 0 and latest > parent.timestamp_ms
+        block = me.build(parent, timestamp_ms=latest if is_late else parent.timestamp_ms + 1)
+        me.view.add(block)
+        me.publish(block, me.open_lines())
+        me.did(f"block {block.height}, {block.timestamp_ms - me.wall_ms():+} ms")
+
+    return Script(find=find, mines=True)
