@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Final
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 _OTHERS: Final = 0o077
+_UNFINISHED: Final = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+"""The hidden names that files are written under first."""
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 """What a file system without hard links (FAT on a USB stick, some network shares) answers to link()."""
 
@@ -118,6 +121,21 @@ def replace_private_file(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise trouble("write", path, error) from None
     _sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a crash left of files that were being written; only where nobody else writes.
+
+    Raises PathError: the folder cannot be read.
+    """
+    try:
+        paths = list(folder.iterdir())
+    except OSError as error:
+        raise trouble("look into", folder, error, "look at its owner and permissions") from None
+    for path in paths:
+        if _UNFINISHED.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

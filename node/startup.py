@@ -18,7 +18,7 @@ from node.daemon import Daemon, NodeHalted
 from node.ledger import params, signature
 from node.ledger.signature import SignatureLibraryDiffers
 from node.listeners import CannotListen
-from node.private import PathError
+from node.private import PathError, sweep
 from node.remembered import FILE_NAME as MEMORY_NAME
 from node.remembered import Forgotten, Network, correct, network_of, remember, remembered
 from node.settings import ConfigError
@@ -58,6 +58,7 @@ def _open_and_run(settings: Config) -> int:
     folder = settings.data_dir
     said = paths.prepare_data_dir(folder)
     with FolderLock(folder):
+        sweep(folder)
         free = free_bytes(folder)
         if free < LEAST_FREE_BYTES:
             raise NodeHalted(

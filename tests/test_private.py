@@ -17,6 +17,7 @@ from node.private import (
     make_private_folder,
     read_bounded,
     replace_private_file,
+    sweep,
     tighten,
 )
 
@@ -81,6 +82,25 @@ def test_replacing_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     assert (tmp_path / "record").read_bytes() == b"two"
     assert mode(tmp_path / "record") == 0o600
     assert names(tmp_path) == ["record"]
+
+
+def test_what_a_crash_left_of_a_file_is_swept_away_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Died(BaseException):
+        """Not caught by anyone, as a kill is not."""
+
+    def die(*_: object) -> None:
+        raise Died
+
+    (tmp_path / ".hidden.tmp").write_text("not ours")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", die)
+        with pytest.raises(Died):
+            replace_private_file(tmp_path / "pending.dat", b"new")
+    assert len(list(tmp_path.iterdir())) == 2
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".hidden.tmp"]
 
 
 def test_a_folder_is_made_for_its_owner_alone_and_made_once(tmp_path: Path) -> None:
