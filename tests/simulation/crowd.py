@@ -47,7 +47,7 @@ LONG_MEMO: Final = "m" * 256
 HASTE: Final = 10.0
 """Hashes a millisecond of a node that is asked for a block, so that nothing else happens meanwhile."""
 FULL_ENTRY_US: Final = 16
-"""What an entry of a full block holds it up at each node: benchmarks.relay measured 32 ms for 2,000 of them."""
+"""What an entry of a full block holds it up at each node: 32 ms for 2,000 of them, by benchmarks.relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,10 @@ class Terms:
     weight: int = 0
     """Bytes that a block weighs on a line, where it is shorter; 0: as many as it has."""
     discovery: bool = False
+
+
+class CrowdFault(Exception):
+    """What must not happen where nothing goes wrong: the figure would be worth nothing."""
 
 
 class Count(NamedTuple):
@@ -88,15 +92,13 @@ class Tally:
     """When each block was first on the way to a disk: when it was found."""
     had_ms: dict[bytes, dict[int, int]] = field(default_factory=dict)
     """By block, by node: when it was durable."""
-    refused: int = 0
-    halts: int = 0
     sent: dict[int, int] = field(default_factory=dict)
     """Bytes by node, since the last `take`."""
 
     def booted(self, machine: Machine) -> None:
         """Nothing to note."""
 
-    def stepped(self, machine: Machine, effects: Sequence[Effect]) -> None:
+    def stepped(self, machine: Machine, effects: Sequence[Effect]) -> None:  # noqa: ARG002 - a Watcher's
         for effect in effects:
             if isinstance(effect, events.Persist):
                 for block_hash in _blocks_of(effect):
@@ -124,14 +126,15 @@ class Tally:
                     had.setdefault(machine.build.number, self.kernel.now_ms)
 
     def answered(self, machine: Machine, effect: events.Answer | events.Refuse) -> None:
-        """Count what was not taken."""
-        if isinstance(effect, events.Refuse):
-            self.refused += 1
-        elif isinstance(effect.result, list):
-            self.refused += sum(not isinstance(one, str) for one in effect.result)
+        """See that nothing was refused: it would not be in the figures. Raises CrowdFault."""
+        results = effect.result if isinstance(effect, events.Answer) else [effect]
+        for result in results if isinstance(results, list) else ():
+            if not isinstance(result, str):
+                raise CrowdFault(f"{machine.name} refuses: {result}")
 
     def halted(self, machine: Machine, reason: str) -> None:
-        self.halts += 1
+        """Raise CrowdFault."""
+        raise CrowdFault(f"{machine.name} halts: {reason}")
 
     def take(self) -> dict[str, Count]:
         """Return what was said since the last call, by the name of the message."""
@@ -254,7 +257,7 @@ class Crowd:
         found_ms = self.tally.found_ms[block_hash]
         return sorted(had_ms - found_ms for had_ms in self.tally.had_ms[block_hash].values())
 
-    def pending(self) -> int:
+    def least_pending(self) -> int:
         """Return the least number of pending entries that a node has."""
         return min(len(machine.core.mempool) for machine in self.machines)
 

@@ -1,7 +1,7 @@
-"""`python -m tests.simulation.scale FIGURE`: what a network costs as it grows; docs/scaling.md says what came out.
+"""`python -m tests.simulation.scale FIGURE`: what a network costs as it grows.
 
-Times and bytes are of virtual time and the same on every run; `cost` measures this machine instead. Writes
-nothing but the file of `--json`.
+What came out stands in docs/scaling.md. Times and bytes are of virtual time and the same on every run; `cost`
+measures this machine instead. Writes nothing but the file of `--json`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from tests.simulation.crowd import LONG_MEMO, Count, Crowd, Terms
+from tests.simulation.crowd import LONG_MEMO, Count, Crowd, CrowdFault, Terms
 
 Row = dict[str, object]
 """A line of a table: numbers, texts, and lists that only plots need."""
@@ -105,8 +105,8 @@ def _fill(crowd: Crowd, entries: int) -> None:
             crowd.wait(APART_MS)
     if entries:
         crowd.wait(REST_MS)
-        if crowd.pending() < entries:
-            raise RuntimeError(f"a node has {crowd.pending()} entries pending, {entries} were typed")
+        if crowd.least_pending() < entries:
+            raise CrowdFault(f"a node has {crowd.least_pending()} entries pending, {entries} were typed")
 
 
 def _body(crowd: Crowd, block_hash: bytes) -> bytes:
@@ -119,7 +119,7 @@ def _sum(one: Mapping[str, Count], other: Mapping[str, Count]) -> dict[str, Coun
     none = Count(0, 0)
     return {
         kind: Count(*map(sum, zip(one.get(kind, none), other.get(kind, none), strict=True)))
-        for kind in (one | other)
+        for kind in (*one, *(kind for kind in other if kind not in one))
     }
 
 
@@ -130,11 +130,12 @@ def stale(*, quick: bool) -> list[Row]:
     """Measure how many blocks end beside the main chain, by interval and by size."""
     if quick:
         return [_race(Terms(8, interval_ms=1_000, mines=True, weight=weight), 20) for weight in (0, 1 << 16)]
-    rows = [_race(Terms(50, interval_ms=interval_s * 1_000, mines=True), 400) for interval_s in (1, 2, 5, 15, 60)]
-    for weight in (1 << 12, 1 << 16, 1 << 18, 1 << 20):
-        rows.append(_race(Terms(50, interval_ms=15_000, mines=True, weight=weight), 400))
-    rows += [_race(Terms(50, interval_ms=60_000, mines=True, weight=1 << 20), 300)]
-    return rows
+    small = [(interval_s, 0, 400) for interval_s in (1, 2, 5, 15, 60)]
+    large = [(15, weight, 400) for weight in (1 << 12, 1 << 16, 1 << 18, 1 << 20)]
+    return [
+        _race(Terms(50, interval_ms=interval_s * 1_000, mines=True, weight=weight), blocks)
+        for interval_s, weight, blocks in (*small, *large, (60, 1 << 20, 300))
+    ]
 
 
 def _race(terms: Terms, blocks: int) -> Row:
@@ -154,7 +155,7 @@ def _race(terms: Terms, blocks: int) -> Row:
     delays = [had_ms - tally.found_ms[one] for one in main for had_ms in tally.had_ms[one].values()]
     delay = sum(delays) / len(delays)
     beside = blocks - len(main)
-    low, high = _wilson(beside, blocks)
+    low, high = wilson(beside, blocks)
     _say(f"{terms.interval_ms} ms, {terms.weight} bytes: {beside} of {blocks}, {store.tip().height} high")
     return {
         "interval s": terms.interval_ms / 1_000,
@@ -179,7 +180,7 @@ def _is_on_main(crowd: Crowd, block_hash: bytes) -> bool:
     return main is not None and main.hash == block_hash
 
 
-def _wilson(hits: int, tries: int) -> tuple[float, float]:
+def wilson(hits: int, tries: int) -> tuple[float, float]:
     """Return the 95 % interval of a share (Wilson's score interval)."""
     z, share = 1.96, hits / tries
     middle = (share + z * z / (2 * tries)) / (1 + z * z / tries)
