@@ -63,6 +63,8 @@ class Terms:
     """Limit of the network."""
     weight: int = 0
     """Bytes that a block weighs on a line, where it is shorter; 0: as many as it has."""
+    worth: int = 0
+    """Bytes of entries that a node works through at each block, where these are more than `weight`."""
     discovery: bool = False
 
 
@@ -176,7 +178,9 @@ class Crowd:
         self.parameters = _parameters(terms)
         self._network_id = network_id(self.parameters)
         self._dice = Random(f"{terms.seed} crowd")
-        faults = Faults(latency_ms=LATENCY_MS, jitter_ms=5, split=0, disk_ms=disk_ms(terms.weight))
+        faults = Faults(
+            latency_ms=LATENCY_MS, jitter_ms=5, split=0, disk_ms=disk_ms(max(terms.weight, terms.worth))
+        )
         self.network = Network(self.kernel, self.trace, faults, Random(f"{terms.seed} network"))
         self.network.uplink = Lines(terms.weight)
         around = Surroundings(self.kernel, self.network, self.trace, self.parameters, self.tally)
