@@ -48,9 +48,10 @@ def remembered(folder: Path) -> Network | None:
     except UnfitFile as error:
         raise Forgotten(error.message) from None
     found = _FORM.fullmatch(content.decode(errors="replace"))
-    if found is None:
+    network = None if found is None else Network(bytes.fromhex(found[1]), found[2])
+    if network is None or _content(network) != content:
         raise Forgotten(f"{folder / FILE_NAME} is damaged")
-    return Network(bytes.fromhex(found[1]), found[2])
+    return network
 
 
 def remember(folder: Path, network: Network) -> None:

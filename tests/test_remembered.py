@@ -30,7 +30,8 @@ def test_a_memory_is_never_overwritten_unasked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"00" * 32, b"00" * 32 + b" a\nb\n", b"zz" * 32 + b" a\n", b"x" * 300]
+    "content",
+    [b"", b"00" * 32, b"00" * 32 + b" a\nb\n", b"zz" * 32 + b" a\n", b"00" * 32 + b" \xfc\n", b"x" * 300],
 )
 def test_what_was_not_written_so_is_named_and_can_be_corrected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)

@@ -112,7 +112,10 @@ def pending_body_seeds() -> list[bytes]:
 
 
 def peers(data: bytes) -> None:
-    """Any bytes are a peers file, whose content comes back from a dump, or Unreadable, taking nothing."""
+    """Any bytes are a peers file, whose content comes back from a dump, or Unreadable, taking nothing.
+
+    Of a peer that was added by hand it is the address that comes back: who told of it does not matter then.
+    """
     book = _peer_book()
     before = book.dump(0)
     try:
@@ -167,8 +170,9 @@ def _peer_book() -> PeerBook:
 
 
 def _sorted(content: bytes) -> list[list[bytes]]:
-    parts = codec.decode(_body_of(content), 3_000)
-    return [sorted(map(codec.encode, part)) for part in parts]
+    bans, met, addresses = codec.decode(_body_of(content), 3_000)
+    kept = [row[:3] if row[2] else row for row in addresses]
+    return [sorted(map(codec.encode, part)) for part in (bans, met, kept)]
 
 
 def _checked(body: bytes) -> bytes:

@@ -39,6 +39,11 @@ FOUND: Final = (
         "the home of a user who is not there was a RuntimeError instead of a refused setting",
     ),
     Found(
+        "file-network",
+        b"ab" * 32 + b" B\xfccher\n",
+        "a name with a byte changed, no UTF-8 any more, was read as another name",
+    ),
+    Found(
         "file-socket-path",
         b"/tmp/@\0/node.sock",
         "a path that no system takes was a ValueError where the socket was looked for",
