@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
-from tests.simulation.adversaries import blocks, entries, headers, mining, peers, time
-from tests.simulation.adversaries.party import Adversary, Scene, Script, wallet_of
+from tests.simulation.adversaries import blocks, entries, headers, mining, peers, time, wire
+from tests.simulation.adversaries.party import Adversary, Scene, wallet_of
+from tests.simulation.adversaries.script import Script
 
 KINDS: Final[Mapping[str, Callable[[Adversary], Script]]] = {
     "invalid-blocks": blocks.invalid_blocks,
@@ -28,11 +29,11 @@ KINDS: Final[Mapping[str, Callable[[Adversary], Script]]] = {
     "wrong-network": peers.wrong_network,
     "stolen-identity": peers.stolen_identity,
     "address-flood": peers.address_flood,
-    "last-to-answer": peers.last_to_answer,
-    "never-reads": peers.never_reads,
-    "garbage": peers.garbage,
-    "slow-handshakes": peers.slow_handshakes,
-    "newer-version": peers.newer_version,
+    "last-to-answer": wire.last_to_answer,
+    "never-reads": wire.never_reads,
+    "garbage": wire.garbage,
+    "slow-handshakes": wire.slow_handshakes,
+    "newer-version": wire.newer_version,
     "go-between": peers.go_between,
 }
 """What each tries stands at its function, and what must come of it."""

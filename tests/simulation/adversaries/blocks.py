@@ -11,7 +11,8 @@ from node.ledger import codec, difficulty
 from node.ledger.block import Block, encode_block
 from node.messages import BlockMessage, GetData, Headers, Kind, Message
 from tests.building import Built, Changes
-from tests.simulation.adversaries.party import Adversary, Line, Script
+from tests.simulation.adversaries.party import Adversary
+from tests.simulation.adversaries.script import Line, Script
 
 _SPENT: Final = 5
 """A nonce that none of these reaches: their wallets never spend in a valid block."""
@@ -59,7 +60,7 @@ class Wrong:
 
     def _refit(self, field: int, value: int | str | bytes) -> bytes:
         """Return an entry's bytes with one field changed."""
-        fields = list(codec.decode(self._me.entry(0).raw))  # type: ignore[call-overload] # an array
+        fields = list(codec.decode(self._me.entry(0).raw))
         fields[field] = value
         return codec.encode(tuple(fields))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from node.ledger import codec, signature
 from node.ledger.entry import assemble_entry, unsigned_message
 from node.messages import Entries, GetData, Inventory, Kind, Message
-from tests.simulation.adversaries.party import Adversary, Line, Script
+from tests.simulation.adversaries.party import Adversary
+from tests.simulation.adversaries.script import Line, Script
 
 _AT_ONCE: Final = 50
 _AGE_MS: Final = 20_000
@@ -109,7 +111,7 @@ def bad_entries(me: Adversary) -> Script:
     def malformed() -> bytes:
         return codec.encode((1, me.wallet.public, b"", 1))
 
-    makes = {
+    makes: Mapping[str, Callable[[], bytes]] = {
         "entry-signature": foreign,
         "entry-encoding": malformed,
         "overspend": lambda: me.entry(0, 1 << 40).raw,

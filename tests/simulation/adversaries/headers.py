@@ -6,7 +6,8 @@ from typing import Final
 
 from node.messages import GetData, Headers, Kind, Message
 from tests.building import Built, Changes
-from tests.simulation.adversaries.party import Adversary, Line, Script
+from tests.simulation.adversaries.party import Adversary
+from tests.simulation.adversaries.script import Line, Script
 
 FLOOD: Final = 2_000
 """Headers of one flood, at most."""

@@ -1,4 +1,4 @@
-"""Adversaries that mine valid blocks and choose whom they show them to, and when. The law allows all of it."""
+"""Adversaries that mine valid blocks and choose whom they show them to, and when; all by the law."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final
 from node.ledger.entry import Entry
 from node.messages import Headers, Inventory, Kind
 from tests.building import Built
-from tests.simulation.adversaries.party import Adversary, Script
+from tests.simulation.adversaries.party import Adversary
+from tests.simulation.adversaries.script import Script
 
 MAX_SECRET: Final = 6
 """Blocks kept back, at most."""
@@ -17,8 +18,8 @@ def selfish(me: Adversary) -> Script:
     """Keeps the blocks that it mines to itself, and shows them when that makes others lose theirs.
 
     After Eyal and Sirer, "Majority is not enough" (2014): one block ahead and met, all is shown at once; two
-    ahead and the lead shrinks to one, all is shown; further ahead, as much as the others have. It pays the
-    same coins in public and, otherwise, in secret. The law allows all this: the nodes must agree all the same.
+    ahead and the lead shrinks to one, all is shown; further ahead, as much as the others have. It pays with
+    the same coins in public and in secret. The law allows all this: the nodes must agree all the same.
     """
     secret: list[Built] = []
     """Blocks that only it knows of, on a block that is public."""

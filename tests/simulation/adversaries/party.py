@@ -1,7 +1,7 @@
-"""Someone with an address who takes part in the network without being honest: the part that all of them share.
+"""Someone with an address who takes part in the network without being honest: what all of them share.
 
-Satisfies network.Party. Does the handshake with an identity of its own, dials nodes and is dialled, reads what
-they say, and keeps a plain view of the headers that it was told of, so that it can build on the tip of the
+Satisfies network.Party. Does the handshake with an identity of its own, dials nodes and is dialled, reads
+what they say, and keeps a view of the headers that it was told of, so that it can build on the tip of the
 honest. What it tries beyond that is a `Script`. Deterministic: the dice are handed in, the time is virtual.
 """
 
@@ -16,7 +16,7 @@ from node import events, frames
 from node.endpoint import Endpoint
 from node.events import Event
 from node.ledger import difficulty, rules, signature
-from node.ledger.block import Block, Body, decode_block, decode_header
+from node.ledger.block import decode_block
 from node.ledger.entry import Entry, decode_entry, txid_of
 from node.ledger.params import Parameters
 from node.messages import (
@@ -38,6 +38,8 @@ from node.messages import (
 )
 from node.protocol import Connection, PeerFault
 from tests.building import NO_CHANGES, Built, ChainBuilder, Changes, Key, key
+from tests.simulation.adversaries.script import Line, Script
+from tests.simulation.adversaries.view import View
 from tests.simulation.kernel import Kernel
 from tests.simulation.ledger import hash_of
 from tests.simulation.machine import AGE_MS
@@ -73,124 +75,6 @@ class Scene:
     """Of the honest nodes, in the same order."""
     hashes_per_ms: float
     """What each adversary has of the hash rate."""
-
-
-@dataclass(slots=True, eq=False)
-class Line:
-    """A connection to a node."""
-
-    number: int
-    link: Connection
-    host: str
-    """Of the other side."""
-    is_dialled: bool
-    """It was the adversary who dialled."""
-    is_open: bool = False
-    """Its handshake is done."""
-
-
-def _nothing(*_: object) -> None:
-    pass
-
-
-def _never(*_: object) -> bool:
-    return False
-
-
-def _as_it_is(hello: Hello) -> Hello:
-    return hello
-
-
-@dataclass(slots=True)
-class Script:
-    """What one kind of adversary does; what is left out is done as an honest peer would that has no blocks."""
-
-    act: Callable[[], None] = _nothing
-    """Called again and again, on average every `every_ms`."""
-    every_ms: int = 0
-    """0 is never."""
-    find: Callable[[], None] = _nothing
-    """Called when its share of the hash rate would have found a block; not any more when the trouble is over."""
-    mines: bool = False
-    opened: Callable[[Line], None] = _nothing
-    """Called when a handshake is done."""
-    answers: Callable[[Line, Message], bool] = _never
-    """Called with each message; True where nothing else is to be done about it."""
-    greets: Callable[[Hello], Hello] = _as_it_is
-    """Changes what it says first."""
-    begins: Callable[[Line], bool] = _never
-    """Called with each new connection; True where it shall not say HELLO by itself."""
-    reads: Callable[[Line, bytes], bool] = _never
-    """Called with all bytes that come in; True where they are not to be read as messages."""
-    learnt: Callable[[], None] = _nothing
-    """Called when its view has a new tip."""
-    rests: Callable[[], None] = _nothing
-    """Called when the trouble is over."""
-    wants_bodies: bool = False
-    """Asks for the blocks that it is told of."""
-    wants_entries: bool = False
-    signs: Callable[[bytes], bytes] | None = None
-    """Signs AUTH; None: as it should be."""
-
-
-class View:
-    """Headers that honest nodes told of, and one's own; each with all that it takes to build on it."""
-
-    def __init__(self, genesis: Built, parameters: Parameters) -> None:
-        self.tip = genesis
-        """The heaviest; of those with the same work the first."""
-        self._parameters = parameters
-        self._blocks = {genesis.hash: genesis}
-
-    def get(self, block_hash: bytes) -> Built | None:
-        """Return a block that is known."""
-        return self._blocks.get(block_hash)
-
-    def learn(self, raw: bytes) -> Built | None:
-        """Take a header; None where its parent is not known."""
-        header = decode_header(raw)
-        known = self._blocks.get(header.hash)
-        if known is not None:
-            return known
-        parent = self._blocks.get(header.previous)
-        if parent is None:
-            return None
-        history, nodes = parent.history.append(header.hash)
-        return self.add(
-            Built(
-                block=Block(header, _UNKNOWN_BODY, b"", (), b""),
-                parent=parent,
-                coinbase=None,
-                entries=(),
-                chain_time=rules.chain_time_of(header, parent, self._parameters),
-                work=parent.work + header.work,
-                history=history,
-                history_nodes=b"".join(nodes),
-            )
-        )
-
-    def add(self, block: Built) -> Built:
-        """Take a block that one has made."""
-        self._blocks[block.hash] = block
-        if block.work > self.tip.work:
-            self.tip = block
-        return block
-
-    def locator(self) -> tuple[bytes, ...]:
-        """Return the hashes of the last blocks of the heaviest branch, and genesis."""
-        return tuple(block.hash for block in [*self.branch(8), self.tip.path()[0]])
-
-    def branch(self, most: int) -> list[Built]:
-        """Return the last blocks, latest first."""
-        found: list[Built] = []
-        at: Built | None = self.tip
-        while at is not None and len(found) < most:
-            found.append(at)
-            at = at.parent
-        return found
-
-
-_UNKNOWN_BODY: Final = Body(1, bytes(32), bytes(32), bytes(32))
 
 
 class Adversary:
@@ -250,7 +134,7 @@ class Adversary:
         lines = self.open_lines()
         return self.dice.choice(lines) if lines else None
 
-    # ------------------------------------------------------------------------------------------ as a Party
+    # ---------------------------------------------------------------------------------------- as a Party
 
     def is_listening(self) -> bool:
         return True
@@ -299,9 +183,7 @@ class Adversary:
             sign=self.script.signs or (lambda message: signature.sign(seed, message)),
             parameters=self.scene.parameters,
         )
-        line = self.lines[event.connection] = Line(
-            event.connection, link, event.host, event.dial is not None
-        )
+        line = self.lines[event.connection] = Line(event.connection, link, event.host, event.dial is not None)
         if not self.script.begins(line):
             self.send(line, link.outgoing())
 
@@ -385,12 +267,23 @@ class Adversary:
         if missing:
             self.say(line, NotFound(asked.kind, missing))
 
-    # ------------------------------------------------------------------------------------------ what it says
+    # ---------------------------------------------------------------------------------------- what it says
 
     def send(self, line: Line, data: bytes) -> None:
         """Send any bytes; nothing where the connection is gone."""
-        if data and line.number in self.lines:
+        if line.held is not None:
+            line.held += data
+        elif data and line.number in self.lines:
             self.scene.network.send(line.number, data)
+
+    def let_go(self, line: Line, most: int | None = None) -> None:
+        """Send of what was held back so many bytes; all of it, and what comes, where no number is given."""
+        held = line.held or bytearray()
+        part = bytes(held[:most])
+        line.held = None
+        self.send(line, part)
+        if most is not None:
+            line.held = held[most:]
 
     def say(self, line: Line, *messages: Message) -> None:
         """Say these, in one piece."""
@@ -412,7 +305,7 @@ class Adversary:
         for line in lines:
             self.say(line, Headers((block.header.raw,)))
 
-    # ------------------------------------------------------------------------------------------ how it goes on
+    # ---------------------------------------------------------------------------------------- how it goes on
 
     def begin(self) -> None:
         """Come to the network."""
@@ -463,7 +356,7 @@ class Adversary:
         self.identity = key(f"adversary {self.number} {self.moves}")
         self.scene.network.join(self)
 
-    # ------------------------------------------------------------------------------------------ what it mines
+    # ---------------------------------------------------------------------------------------- what it mines
 
     def _dig(self) -> None:
         """Plan when its share of the hash rate finds the next block."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.simulation.adversaries.party import Adversary, Script
+from tests.simulation.adversaries.party import Adversary
+from tests.simulation.adversaries.script import Script
 
 _LATEST_MS: Final = 25_000
 
