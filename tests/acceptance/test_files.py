@@ -331,7 +331,7 @@ def begun(lab: Lab, made: Made, file: str, row: Row) -> Node:
 
 
 def holds(lab: Lab, made: Made, file: str, row: Row) -> None:
-    """Check one row."""
+    """Check one row; a way back that moves the file away is the same for all with the same words."""
     node = begun(lab, made, file, row)
     path = node.folder / file
     if row.mend is Mend.NOTHING:
@@ -344,6 +344,10 @@ def holds(lab: Lab, made: Made, file: str, row: Row) -> None:
     expected = as_written(row.says, path=path, folder=node.folder, backup=made.backup)
     assert len(said) == bool(row.says), said
     assert all(re.fullmatch(expected, text) for text in said), said
+    if row.mend in {Mend.MOVE_AWAY, Mend.IMPORT}:
+        alike = [one for one in TABLE[file] if (one.says, one.mend) == (row.says, row.mend)]
+        if row is not alike[0]:
+            return
     if row.mend is not Mend.NOTHING:
         mended(node, path, row.mend, made)
         node.start()
