@@ -113,6 +113,7 @@ class World:
         ledger = Ledger(read_terms(genesis_block(self.parameters).raw), self.network_id)
         self.checkers = Checkers(self.parameters, ledger, honest)
         self._around = Surroundings(self.kernel, self.network, self.trace, self.parameters, self.checkers)
+        self._right_so_far: dict[int, None] = {}
         self.machines = [self._machine(number, wallet) for number, wallet in enumerate(wallets)]
         self.people = People(
             self.load, self.network_id, wallets, self.machines, self.checkers, self._dice_for("people")
@@ -138,12 +139,15 @@ class World:
         if roll >= load.steady_miners + load.on_demand and number > 0:
             mode = "off"
         others = [other for other in range(count) if other != number]
-        # One of the peers is a node before this one, so that nobody is left alone.
         chosen = dice.sample(others, min(load.peers, len(others)))
-        if number and all(other > number for other in chosen):
-            chosen[-1] = dice.randrange(number)
+        # One of the peers is a node before this one whose clock is right, so that those are one network: who
+        # takes everything to be from the future passes nothing on.
+        if number and not any(other in self._right_so_far for other in chosen):
+            chosen[-1] = dice.choice(list(self._right_so_far))
         peers = tuple(KnownPeer(Endpoint(*address_of(other)), f"n{other}", None) for other in chosen)
         is_wrong = number > 0 and dice.randrange(1000) < faults.wrong_clocks
+        if not is_wrong:
+            self._right_so_far[number] = None
         error = dice.randint(-faults.clock_error_ms, faults.clock_error_ms)
         if is_wrong:
             error = dice.choice((-1, 1)) * dice.randint(2 * DRIFT_MS, 3_600_000)
