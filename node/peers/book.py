@@ -75,13 +75,24 @@ class PeerBook:
             self._scores.clear(subject)
         if dialled is not None and self.addresses.is_configured(dialled):
             return Verdict.DISCONNECT
-        guilty = [] if self._is_friend(identity) else _subjects(host, identity)
-        guilty = [subject for subject in guilty if not self._is_exempt(subject)]
-        if is_loopback(host) or not guilty:
+        guilty = self._guilty(host, identity)
+        if guilty is None:
             return Verdict.DISCONNECT
-        for subject in guilty:
-            self._bans.ban(Ban(subject, wall_ms + self._ban_ms, reason, by_hand=False))
+        self._bans.ban(Ban(guilty, wall_ms + self._ban_ms, reason, by_hand=False))
         return Verdict.BAN
+
+    def _guilty(self, host: str, identity: bytes | None) -> str | None:
+        """Return whom a ban names: the host. None where nobody may be banned.
+
+        Not the identity, though it is proven: the wire is open, and whoever hands on what two nodes say to
+        each other may then speak as either of them. A new identity costs nothing, so that a ban of one stops
+        nobody; it stands in for the host only where the owner's own peer is there too.
+        """
+        if is_loopback(host) or self._is_friend(identity):
+            return None
+        if not self._is_exempt(host):
+            return host
+        return None if identity is None else identity.hex()
 
     def score(self, host: str, identity: bytes | None, mono_ms: int) -> int:
         """Return a peer's points, 0 to 99."""

@@ -30,18 +30,26 @@ def charge(
     return book.charge(host, identity, cost, "spam", mono_ms=mono_ms, wall_ms=WALL, dialled=dialled)
 
 
-def test_a_hundred_points_are_a_ban_of_host_and_identity_for_a_day() -> None:
+def test_a_hundred_points_are_a_ban_of_the_host_for_a_day() -> None:
     book = peers()
     assert charge(book, 60) is Verdict.STAYS
     assert charge(book, 39) is Verdict.STAYS
     assert book.banned(FAR.host, EVE, WALL) is None
     assert charge(book, 1) is Verdict.BAN
-    for host, identity in ((FAR.host, None), ("198.51.100.99", EVE)):
-        ban = book.banned(host, identity, WALL + DAY - 1)
-        assert ban is not None
-        assert (ban.until_ms, ban.reason, ban.by_hand) == (WALL + DAY, "spam", False)
-        assert book.banned(host, identity, WALL + DAY) is None
+    ban = book.banned(FAR.host, None, WALL + DAY - 1)
+    assert ban is not None
+    assert (ban.until_ms, ban.reason, ban.by_hand) == (WALL + DAY, "spam", False)
+    assert book.banned(FAR.host, BOB, WALL) is not None
+    assert book.banned(FAR.host, None, WALL + DAY) is None
     assert book.banned("198.51.100.99", BOB, WALL) is None
+
+
+def test_whoever_stands_between_two_nodes_cannot_have_one_banned_by_the_other() -> None:
+    """It hands on their handshake, and says something bad in the name of the one who has proven itself."""
+    book = peers()
+    assert charge(book, 100, host="192.0.2.66", identity=ANN) is Verdict.BAN
+    assert book.banned("192.0.2.66", None, WALL) is not None
+    assert book.banned("198.51.100.99", ANN, WALL) is None
 
 
 def test_a_point_is_forgotten_every_minute() -> None:
@@ -66,8 +74,8 @@ def test_a_new_host_does_not_begin_anew_with_the_same_identity() -> None:
     book = peers()
     charge(book, 50)
     assert charge(book, 50, host="192.0.2.1") is Verdict.BAN
+    assert book.banned("192.0.2.1", None, WALL) is not None
     assert book.banned(FAR.host, None, WALL) is None
-    assert book.banned(FAR.host, EVE, WALL) is not None
 
 
 def test_a_peer_that_has_not_proven_its_identity_is_charged_by_its_host() -> None:
