@@ -122,6 +122,9 @@ def invalid_blocks(me: Adversary) -> Script:
     bad: list[Built] = []
     """What was condemned somewhere, latest last."""
 
+    def astray(line: Line) -> None:
+        me.say(line, Headers((wrong.codes["unknown-parent"](me.view.tip).header.raw,)))
+
     def act() -> None:
         line = me.any_line()
         if line is None:
@@ -140,7 +143,8 @@ def invalid_blocks(me: Adversary) -> Script:
         if code == "coinbase-amount":
             bad.append(block)
         if code == "unknown-parent":
-            me.say(line, *[Headers((block.header.raw,))] * 3)
+            for turn in range(1, 4):  # each after the answer to the question that the last one led to
+                me.later(turn * 500, lambda: astray(line))
         me.did(f"{code} in block {block.header.height} {block.hash.hex()[:8]} to {line.host}")
 
     return Script(act=act, every_ms=2_000)

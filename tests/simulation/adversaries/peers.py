@@ -14,9 +14,10 @@ from node.messages import (
     Addresses,
     Auth,
     GetAddresses,
-    GetHeaders,
+    Headers,
     Hello,
-    Message,
+    Inventory,
+    Kind,
 )
 from tests.simulation.adversaries.party import Adversary
 from tests.simulation.adversaries.script import Line, Script
@@ -27,23 +28,22 @@ STALE_HEIGHT: Final = 4
 
 
 def stale(me: Adversary) -> Script:
-    """A peer that follows the chain for a few blocks, then never again: it shows and serves the old ones.
+    """A peer that follows the chain for a few blocks, then never again: it tells of the old ones only.
 
     It is no fault to be behind; nobody waits for it, and nobody goes back to where it is.
     """
 
     def learnt() -> None:
-        if me.view.tip.height <= STALE_HEIGHT:
+        if me.shown is None or me.view.tip.height <= STALE_HEIGHT:
             me.shown = me.view.tip
 
-    def answers(line: Line, message: Message) -> bool:
-        if isinstance(message, GetHeaders) and me.shown is not None:
-            me.answer(line, message)
-            me.did(f"answers {line.host} from block {me.shown.height}")
-            return True
-        return False
+    def act() -> None:
+        line = me.any_line()
+        if line is not None and me.shown is not None and me.shown.height < me.view.tip.height:
+            me.say(line, Inventory(Kind.BLOCK, (me.shown.hash,)), Headers((me.shown.header.raw,)))
+            me.did(f"tells {line.host} of block {me.shown.height}")
 
-    return Script(learnt=learnt, answers=answers, wants_bodies=True)
+    return Script(learnt=learnt, act=act, every_ms=2_000, wants_bodies=True)
 
 
 def wrong_network(me: Adversary) -> Script:

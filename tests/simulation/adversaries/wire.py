@@ -23,6 +23,7 @@ from tests.simulation.adversaries.script import Line, Script
 
 _PING_MS: Final = 55_000
 _BLOCK_MS: Final = 1_950
+_QUESTIONS: Final = 4
 _HELLO_MS: Final = 9_000
 
 
@@ -60,10 +61,11 @@ def last_to_answer(me: Adversary) -> Script:
 
 
 def never_reads(me: Adversary) -> Script:
-    """Asks for every block there is, again and again, and reads none of it; nor does it answer a ping.
+    """Asks for every block there is, again and again, then no more; it reads nothing and answers no ping.
 
     What waits for it is bounded, and it is dropped.
     """
+    asked: dict[int, int] = {}
 
     def act() -> None:
         line = me.any_line()
@@ -71,6 +73,9 @@ def never_reads(me: Adversary) -> Script:
             return
         hashes = [block.hash for block in me.view.branch(64) if block.height]
         if not hashes:
+            return
+        asked[line.number] = asked.get(line.number, 0) + 1
+        if asked[line.number] > _QUESTIONS:
             return
         me.scene.network.hold(line.number, 120_000)
         me.say(line, GetData(Kind.BLOCK, tuple(hashes[:32])))
