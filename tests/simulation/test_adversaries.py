@@ -92,7 +92,7 @@ def play(
 
 
 def test_blocks_that_break_any_rule_are_refused_by_its_name(tmp_path: Path) -> None:
-    played = play("invalid-blocks", tmp_path, count=5, until_ms=75_000)
+    played = play("invalid-blocks", tmp_path, count=5, until_ms=100_000)
     assert [code for code in ALL_RULES if code not in played.charged] == []
     assert played.mined() == 0
 

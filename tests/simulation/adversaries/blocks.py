@@ -107,6 +107,8 @@ class Wrong:
         return self._me.build(on, [self._me.entry(0, timestamp_ms=late)])
 
 
+CONDEMNING: Final = ("coinbase-amount", "overspend", "nonce-gap", "entry-signature", "history-root")
+"""Some of what condemns a header."""
 CONDEMNED_PARENT: Final = "condemned-parent"
 
 
@@ -119,8 +121,8 @@ def invalid_blocks(me: Adversary) -> Script:
     wrong = Wrong(me)
     codes = [*wrong.codes, CONDEMNED_PARENT]
     me.dice.shuffle(codes)
-    bad: list[Built] = []
-    """What was condemned somewhere, latest last."""
+    bad: dict[str, Built] = {}
+    """By host: the last block whose header it has condemned, if all went well."""
 
     def astray(line: Line) -> None:
         me.say(line, Headers((wrong.codes["unknown-parent"](me.view.tip).header.raw,)))
@@ -129,19 +131,19 @@ def invalid_blocks(me: Adversary) -> Script:
         line = me.any_line()
         if line is None:
             return
-        code = codes[me.acts % len(codes)]
+        if codes[0] == CONDEMNED_PARENT and line.host not in bad:
+            codes.append(codes.pop(0))
+        code = codes.pop(0)
+        codes.append(code)
         if code == CONDEMNED_PARENT:
-            if not bad:
-                codes.append(codes.pop(me.acts % len(codes)))
-                return
-            block = me.build(bad[-1])
-            me.say(line, Headers((bad[-1].header.raw, block.header.raw)))
+            block = me.build(bad[line.host])
+            me.say(line, Headers((bad[line.host].header.raw, block.header.raw)))
         else:
             block = wrong.codes[code](me.view.tip)
             me.say(line, Headers((block.header.raw,)))
         me.serves[block.hash] = block.raw
-        if code == "coinbase-amount":
-            bad.append(block)
+        if code in CONDEMNING:
+            bad[line.host] = block
         if code == "unknown-parent":
             for turn in range(1, 4):  # each after the answer to the question that the last one led to
                 me.later(turn * 500, lambda: astray(line))
@@ -213,7 +215,6 @@ def bad_tips(me: Adversary) -> Script:
     The good ones are taken, the bad ones are not, and no node that passed on the good ones is charged.
     """
     wrong = Wrong(me)
-    codes = ("coinbase-amount", "overspend", "nonce-gap", "entry-signature", "history-root")
 
     def find() -> None:
         block = me.build(me.view.tip)
@@ -222,7 +223,7 @@ def bad_tips(me: Adversary) -> Script:
 
     def act() -> None:
         for line in me.open_lines()[:3]:
-            code = me.dice.choice(codes)
+            code = me.dice.choice(CONDEMNING)
             tip = wrong.codes[code](me.view.tip)
             me.serves[tip.hash] = tip.raw
             me.say(line, Headers((tip.header.raw,)))
