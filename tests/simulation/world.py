@@ -113,6 +113,23 @@ class World:
         ledger = Ledger(read_terms(genesis_block(self.parameters).raw), self.network_id)
         self.checkers = Checkers(self.parameters, ledger, honest)
         self._around = Surroundings(self.kernel, self.network, self.trace, self.parameters, self.checkers)
+        self._modes = [self._mode(number) for number in range(settings.nodes)]
+        """Whether each mines; all that do have together what makes blocks at the network's interval."""
+        self._right_so_far: dict[int, None] = {}
+        self._modes = [self._mode(number) for number in range(settings.nodes)]
+        """Whether each mines; all that do have together what makes blocks at the network's interval."""
+        self._right_so_far: dict[int, None] = {}
+        self._modes = [self._mode(number) for number in range(settings.nodes)]
+        """Whether each mines; all that do have together what makes blocks at the network's interval."""
+        self._right_so_far: dict[int, None] = {}
+        self._modes = [self._mode(number) for number in range(settings.nodes)]
+        """Whether each mines; all that do have together what makes blocks at the network's interval."""
+        self._right_so_far: dict[int, None] = {}
+        self._modes = [self._mode(number) for number in range(settings.nodes)]
+        """Whether each mines; all that do have together what makes blocks at the network's interval."""
+        self._right_so_far: dict[int, None] = {}
+        self._modes = [self._mode(number) for number in range(settings.nodes)]
+        """Whether each mines; all that do have together what makes blocks at the network's interval."""
         self._right_so_far: dict[int, None] = {}
         self.machines = [self._machine(number, wallet) for number, wallet in enumerate(wallets)]
         self.people = People(
@@ -131,13 +148,15 @@ class World:
 
     # ------------------------------------------------------------------------------------ how it is made
 
+    def _mode(self, number: int) -> str:
+        roll = self._dice.randrange(1000)
+        if roll < self.load.steady_miners:
+            return "on"
+        return "on-demand" if roll < self.load.steady_miners + self.load.on_demand or number == 0 else "off"
+
     def _machine(self, number: int, wallet: Key) -> Machine:
         faults, load, dice = self.faults, self.load, self._dice
         count = self.settings.nodes
-        roll = dice.randrange(1000)
-        mode = "on" if roll < load.steady_miners else "on-demand"
-        if roll >= load.steady_miners + load.on_demand and number > 0:
-            mode = "off"
         others = [other for other in range(count) if other != number]
         chosen = dice.sample(others, min(load.peers, len(others)))
         # One of the peers is a node before this one whose clock is right, so that those are one network: who
@@ -154,11 +173,11 @@ class World:
         build = Build(
             number=number,
             key=wallet,
-            mode=mode,
+            mode=self._modes[number],
             peers=peers,
             discovery=load.discovery,
             max_peers=MAX_PEERS,
-            hashes_per_ms=HASHES_A_BLOCK / load.interval_ms / count,
+            hashes_per_ms=HASHES_A_BLOCK / load.interval_ms / sum(mode != "off" for mode in self._modes),
             clock_error_ms=error,
             clock_drift_ppm=dice.randint(-faults.clock_drift_ppm, faults.clock_drift_ppm),
             is_wrong=is_wrong,
