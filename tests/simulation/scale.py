@@ -7,6 +7,7 @@ measures this machine instead. Writes nothing but the file of `--json`.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import multiprocessing
@@ -42,15 +43,14 @@ def _say(text: str) -> None:
 
 def block(*, quick: bool) -> list[Row]:
     """Measure how long blocks take to all nodes, and what they cost on the wire."""
-    nodes, blocks = (12, 2) if quick else (1_000, 5)
-    full = 1 << (14 if quick else 18)
+    nodes, blocks, full = (12, 2, 1 << 14) if quick else (1_000, 4, 1 << 17)
     rows = [
         _way(Terms(nodes), "4 entries", entries=4, blocks=blocks),
         _way(Terms(nodes, block_bytes=full), f"full, {full >> 10} KiB", entries=full // 470, blocks=1),
         _way(Terms(nodes, weight=full), f"weighs {full >> 10} KiB", entries=0, blocks=blocks),
     ]
     if not quick:
-        # What a compact block would weigh in the place of 1 MiB (8 bytes an entry of 166), and 1 MiB as it is.
+        # What a compact block would weigh in the place of 1 MiB, at 8 bytes an entry of 166; and 1 MiB.
         compact = Terms(nodes, weight=50 << 10, worth=1 << 20)
         rows.append(_way(compact, "1024 KiB, compact", entries=0, blocks=blocks))
         rows.append(_way(Terms(nodes, weight=1 << 20), "weighs 1024 KiB", entries=0, blocks=blocks))
@@ -134,11 +134,11 @@ def stale(*, quick: bool) -> list[Row]:
     """Measure how many blocks end beside the main chain, by interval and by size."""
     if quick:
         return [_race(Terms(8, interval_ms=1_000, mines=True, weight=weight), 20) for weight in (0, 1 << 16)]
-    small = [(interval_s, 0, 400) for interval_s in (1, 2, 5, 15, 60)]
-    large = [(15, weight, 400) for weight in (1 << 12, 1 << 16, 1 << 18, 1 << 20)]
+    small = [(interval_s, 0) for interval_s in (1, 2, 5, 15, 60)]
+    large = [(15, weight) for weight in (1 << 12, 1 << 16, 1 << 18, 1 << 20)]
     return [
-        _race(Terms(50, interval_ms=interval_s * 1_000, mines=True, weight=weight), blocks)
-        for interval_s, weight, blocks in (*small, *large, (60, 1 << 20, 300))
+        _race(Terms(30, interval_ms=interval_s * 1_000, mines=True, weight=weight), 400)
+        for interval_s, weight in (*small, *large)
     ]
 
 
@@ -336,7 +336,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="with a few nodes, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, for the plots")
     options = parser.parse_args(arguments)
+    if options.figure != "cost":
+        gc.disable()  # it would walk all nodes again and again; what it could free is little beside them
     rows = FIGURES[options.figure](quick=options.quick)
+    gc.enable()
     print(table(rows))
     for row in rows:
         if "trace" in row:
