@@ -57,8 +57,8 @@ class Seen:
 class Checkers:
     """Satisfies machine.Watcher."""
 
-    def __init__(self, parameters: Parameters, ledger: Ledger, honest_hosts: dict[str, str]) -> None:
-        """`honest_hosts`: names by host of those that must never be charged."""
+    def __init__(self, parameters: Parameters, ledger: Ledger, honest: dict[str, str]) -> None:
+        """`honest`: names of those that must never be charged, by host and by identity in hexadecimal."""
         self.ledger = ledger
         self.accepted: dict[bytes, Accepted] = {}
         self.deepest = 0
@@ -69,7 +69,7 @@ class Checkers:
         self.rivals: dict[tuple[bytes, int], dict[bytes, None]] = {}
         """(sender, nonce) to the entries that anybody offered under it."""
         self._parameters = parameters
-        self._honest = honest_hosts
+        self._honest = honest
         self._seen: dict[int, Seen] = {}
         self._typed: dict[tuple[int, int], tuple[Entry, ...]] = {}
         self._now_ms = 0
@@ -266,6 +266,10 @@ class Checkers:
         core = machine.core
         if len(core.sessions.every()) > machine.build.max_peers + MAX_SESSIONS_BESIDE:
             raise Failure(f"{machine.name}: {len(core.sessions.every())} connections")
+        for ban in core.links.book.bans(machine.now().wall_ms):
+            if ban.subject in self._honest:
+                honest = self._honest[ban.subject]
+                raise Failure(f"{machine.name} bans {honest}, which is honest: {ban.reason}")
         if machine.is_busy():
             return
         tip = self.ledger.at(core.store.tip().hash)

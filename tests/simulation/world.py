@@ -110,24 +110,10 @@ class World:
         self.network_id = network_id(self.parameters)
         self.network = Network(self.kernel, self.trace, self.faults, self._dice_for("network"))
         honest = {address_of(number)[0]: f"n{number}" for number in range(settings.nodes)}
+        honest |= {wallet.public.hex(): f"n{number}" for number, wallet in enumerate(wallets)}
         ledger = Ledger(read_terms(genesis_block(self.parameters).raw), self.network_id)
         self.checkers = Checkers(self.parameters, ledger, honest)
         self._around = Surroundings(self.kernel, self.network, self.trace, self.parameters, self.checkers)
-        self._modes = [self._mode(number) for number in range(settings.nodes)]
-        """Whether each mines; all that do have together what makes blocks at the network's interval."""
-        self._right_so_far: dict[int, None] = {}
-        self._modes = [self._mode(number) for number in range(settings.nodes)]
-        """Whether each mines; all that do have together what makes blocks at the network's interval."""
-        self._right_so_far: dict[int, None] = {}
-        self._modes = [self._mode(number) for number in range(settings.nodes)]
-        """Whether each mines; all that do have together what makes blocks at the network's interval."""
-        self._right_so_far: dict[int, None] = {}
-        self._modes = [self._mode(number) for number in range(settings.nodes)]
-        """Whether each mines; all that do have together what makes blocks at the network's interval."""
-        self._right_so_far: dict[int, None] = {}
-        self._modes = [self._mode(number) for number in range(settings.nodes)]
-        """Whether each mines; all that do have together what makes blocks at the network's interval."""
-        self._right_so_far: dict[int, None] = {}
         self._modes = [self._mode(number) for number in range(settings.nodes)]
         """Whether each mines; all that do have together what makes blocks at the network's interval."""
         self._right_so_far: dict[int, None] = {}
