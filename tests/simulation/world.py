@@ -191,7 +191,7 @@ class World:
     def run(self) -> Outcome:
         """Run to the end. Raises Failure; any other exception is a fault of the node or of the simulator."""
         try:
-            self._begin()
+            self.begin()
             self.kernel.run_until(self.settings.until_ms)
             self._heal()
             settled_ms = self._settle()
@@ -211,7 +211,8 @@ class World:
             settled_ms=settled_ms,
         )
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Plan what happens: starts, faults, people."""
         dice = self._dice
         for machine in self.machines:
             is_late = machine.build.number > 0 and dice.randrange(1000) < self.faults.late

@@ -1,0 +1,168 @@
+"""Each check can fail: a world that is in order is spoilt in one place, and the check says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from node import events, frames
+from node.disk import Write
+from node.events import Level, Notice
+from node.ledger.state import Account
+from node.messages import Headers, Inventory, Kind
+from node.storage.port import Batch
+from tests.building import key
+from tests.simulation.checkers import Failure
+from tests.simulation.disks import MemoryMedium
+from tests.simulation.faults import PROFILES
+from tests.simulation.machine import Machine
+from tests.simulation.world import Settings, World
+
+
+def calm_world(folder: Path) -> World:
+    """Three nodes that have mined for a while, with something pending."""
+    world = World(Settings(1, 3, PROFILES["calm"](Random(1)), 90_000, folder))
+    world.begin()
+    world.kernel.run_until(90_000)
+    machine = world.machines[0]
+    assert machine.core.store.tip().height >= 2
+    while not len(machine.core.mempool) or machine.is_busy():
+        world.kernel.run_until(world.kernel.now_ms + 100)
+    world.checkers.look(machine)
+    return world
+
+
+def says(message: Inventory | Headers) -> events.Send:
+    return events.Send(1, frames.encode(message))
+
+
+def spoil_an_account(world: World, machine: Machine) -> None:
+    assert isinstance(machine.medium, MemoryMedium)
+    machine.medium.disk.accounts[machine.build.key.public] = Account(1, 0)
+    machine.crash(silently=False)
+    machine.boot()
+
+
+def lose_a_block(world: World, machine: Machine) -> None:
+    assert isinstance(machine.medium, MemoryMedium)
+    machine.crash(silently=False)
+    del machine.medium.disk.bodies[1]
+    machine.boot()
+
+
+def claim_too_early(world: World, machine: Machine) -> None:
+    world.checkers.sends(machine, events.Send(1, b"", after=machine.durable + 1))
+
+
+def answer_too_early(world: World, machine: Machine) -> None:
+    world.checkers.answered(machine, events.Answer(1, None, after=machine.durable + 1))
+
+
+def tell_of_a_block_that_is_not_there(world: World, machine: Machine) -> None:
+    world.checkers.sends(machine, says(Inventory(Kind.BLOCK, (bytes(32),))))
+
+
+def tell_of_a_header_that_is_not_there(world: World, machine: Machine) -> None:
+    world.checkers.sends(machine, says(Headers((bytes(92),))))
+
+
+def blame_a_friend(world: World, machine: Machine) -> None:
+    notice = Notice("peer-fault", "a fault", Level.WARNING, {"host": world.machines[1].host})
+    world.checkers.stepped(machine, [notice])
+
+
+def halt_without_a_reason(world: World, machine: Machine) -> None:
+    world.checkers.halted(machine, "out of sorts")
+
+
+def hold_a_heavier_branch(world: World, machine: Machine) -> None:
+    world.checkers.seen(machine).work += 1
+    world.checkers.look(machine)
+
+
+def go_back_to_a_lighter_branch(world: World, machine: Machine) -> None:
+    """As if the tip had been one that is no ancestor of the present one, and of the same work."""
+    ledger = world.checkers.ledger
+    tip = ledger.at(machine.core.store.tip().hash)
+    other = tip.hash[::-1]
+    ledger._blocks[other] = replace(tip, hash=other, path=(*tip.path[:-1], other))
+    world.checkers.seen(machine).tip = other
+    world.checkers.stepped(machine, [])
+
+
+def keep_what_is_used(world: World, machine: Machine) -> None:
+    pending = next(iter(machine.core.mempool)).entry
+    accounts = world.checkers.ledger.at(machine.core.store.tip().hash).accounts
+    assert isinstance(accounts, dict)
+    accounts[pending.sender] = (accounts[pending.sender][0], pending.nonce + 1)
+    world.checkers.look(machine)
+
+
+def forget_a_promise(world: World, machine: Machine) -> None:
+    """Nothing confirms what is pending here; asked for now, it is unsettled."""
+    promises = world.checkers.unsettled(machine.core.store.tip().hash)
+    raise Failure(f"{len(promises)} unsettled" if promises else "nothing is unsettled")
+
+
+@pytest.mark.parametrize(
+    "spoil, says",
+    [
+        (spoil_an_account, r"the account .* by the law it has"),
+        (lose_a_block, r"a block that was durable is gone|the body of block 1 .* is gone"),
+        (claim_too_early, r"says what waits for batch \d+ before that is durable"),
+        (answer_too_early, r"answers before batch \d+ is durable"),
+        (tell_of_a_block_that_is_not_there, r"tells a peer of block 00000000, which is not durable"),
+        (tell_of_a_header_that_is_not_there, r"tells a peer of block .*, which is not durable"),
+        (blame_a_friend, r"n0 blames n1, which is honest"),
+        (halt_without_a_reason, r"halts without a fault of its machine: out of sorts"),
+        (hold_a_heavier_branch, r"it holds a valid branch of work"),
+        (go_back_to_a_lighter_branch, r"which is not heavier"),
+        (keep_what_is_used, r"holds an entry as pending whose nonce \d+ is used"),
+        (forget_a_promise, r"[1-9]\d* unsettled"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_is_spoilt_is_noticed(
+    spoil: Callable[[World, Machine], None], says: str, tmp_path: Path
+) -> None:
+    world = calm_world(tmp_path)
+    with pytest.raises(Failure) as failure:
+        spoil(world, world.machines[0])
+    assert re.search(says, str(failure.value))
+
+
+def test_a_block_that_breaks_the_law_is_no_part_of_the_heaviest_branch(tmp_path: Path) -> None:
+    world = calm_world(tmp_path)
+    machine = world.machines[0]
+    tip = machine.core.store.tip()
+    raw = bytearray(machine.core.store.body(tip.id) or b"")
+    raw[-1] ^= 1
+    batch = Batch(1)
+    batch.bodies.append((99, bytes(raw)))
+    writes: list[Write] = [events.Persist(batch)]
+    before = world.checkers.seen(machine).work
+    world.checkers.wrote(machine, writes)
+    assert world.checkers.seen(machine).work == before
+
+
+def test_a_promise_is_void_where_its_nonce_is_used_or_its_lifetime_over(tmp_path: Path) -> None:
+    world = calm_world(tmp_path)
+    tip = world.checkers.ledger.at(world.machines[0].core.store.tip().hash)
+    assert key("wallet 0").public in tip.accounts
+    unsettled = world.checkers.unsettled(tip.hash)
+    assert unsettled
+    promise = unsettled[0].entry
+    accounts = tip.accounts
+    assert isinstance(accounts, dict)
+    balance, nonce = accounts[promise.sender]
+    accounts[promise.sender] = (balance, promise.nonce + 1)
+    assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash)]
+    accounts[promise.sender] = (0, promise.nonce)
+    assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash)]
+    accounts[promise.sender] = (balance, nonce)
+    assert promise in [one.entry for one in world.checkers.unsettled(tip.hash)]
