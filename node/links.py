@@ -483,20 +483,29 @@ class Links:
         return str(self._endpoint_of(session))
 
     def clock_offset_ms(self, now: Now) -> int:
-        """Return the median of the peers' clocks less ours."""
-        return median_offset(self._offsets(now))
+        """Return by how much the peers' clocks are ahead of ours: the least of three medians.
 
-    def _offsets(self, now: Now) -> list[int]:
+        Of all peers, of those that we dialled, of those that the owner named: somebody can open as many
+        connections as they like, or be dialled for an address that was heard of, and must not thereby be able
+        to stop all mining.
+        """
+        peers = list(self._sessions.open())
+        dialled = [peer for peer in peers if peer.dial is not None]
+        named = [peer for peer in peers if self.book.names.endpoint_of(peer.link.identity) is not None]
         # Theirs go on from their HELLO; ours may have been set right meanwhile.
-        return [session.clock_ms + now.mono_ms - now.wall_ms for session in self._sessions.open()]
+        medians = [
+            median_offset([peer.clock_ms + now.mono_ms - now.wall_ms for peer in group])
+            for group in (peers, dialled, named)
+            if group
+        ]
+        return min(medians, key=abs, default=0)
 
     def clock_complaint(self, now: Now) -> str:
         """Return what is wrong with this machine's clock, "" where the peers agree with it."""
-        offsets = self._offsets(now)
-        if not clock_is_off(offsets, self._parameters.drift_ms):
+        off_ms = self.clock_offset_ms(now)
+        if not clock_is_off(off_ms, self._parameters.drift_ms):
             return ""
-        off_s = abs(median_offset(offsets)) // 1000
-        return f"this machine's clock is {off_s} s off its peers' clocks: set it right"
+        return f"this machine's clock is {abs(off_ms) // 1000} s off its peers' clocks: set it right"
 
     # ---------------------------------------------------------------------------------------------- file
 

@@ -259,6 +259,28 @@ def test_a_clock_that_was_set_right_is_noticed_without_a_new_connection() -> Non
     assert subject.mining is not None
 
 
+def test_callers_with_wrong_clocks_stop_nobody_however_many_they_are() -> None:
+    subject = Subject(mode="on", peers=(KnownPeer(FRIEND, "friend", None),))
+    Puppet(subject, "friend", dial=subject.dials[0])
+    for number in range(10):
+        Puppet(subject, f"caller {number}", host=f"203.0.113.{number}", clock_ms=3_600_000)
+    assert subject.core.links.clock_complaint(subject.now()) == ""
+    assert subject.mining is not None
+
+
+def test_addresses_that_were_heard_of_are_not_believed_about_the_time_against_the_owners_peer() -> None:
+    subject = Subject(mode="on", discovery=True, peers=(KnownPeer(FRIEND, "friend", None),))
+    friend = Puppet(subject, "friend", dial=subject.dials[0])
+    friend.say(Addresses(tuple(Address(f"192.0.{number}.7", 9_000, 1) for number in range(1, 6))))
+    subject.pass_time(60_000)
+    liars = [dial for dial in subject.dials if dial.host.startswith("192.0.")]
+    assert len(liars) > 2
+    for number, dial in enumerate(liars):
+        Puppet(subject, f"liar {number}", dial=dial, clock_ms=3_600_000)
+    assert subject.core.links.clock_complaint(subject.now()) == ""
+    assert subject.mining is not None
+
+
 def test_who_leaves_is_told_of() -> None:
     subject = Subject()
     peer = Puppet(subject)

@@ -28,6 +28,6 @@ def median_offset(offsets: Sequence[int]) -> int:
     return ordered[middle] if len(ordered) % 2 else min(ordered[middle - 1], ordered[middle], key=abs)
 
 
-def clock_is_off(offsets: Sequence[int], drift_ms: int) -> bool:
-    """Tell whether our clock is more than half the drift off the peers' median; then nothing is mined."""
-    return abs(median_offset(offsets)) * 2 > drift_ms
+def clock_is_off(offset_ms: int, drift_ms: int) -> bool:
+    """Tell whether our clock is more than half the drift off the peers'; then nothing is mined."""
+    return abs(offset_ms) * 2 > drift_ms
