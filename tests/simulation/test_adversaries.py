@@ -177,6 +177,12 @@ def test_times_at_the_edges_do_not_throw_difficulty_off(tmp_path: Path) -> None:
     assert played.mined() > 0
 
 
+def test_however_many_callers_say_that_it_is_later_mining_goes_on(tmp_path: Path) -> None:
+    played = play("wrong-clocks", tmp_path, count=8)
+    assert played.adversary.acts > 0
+    assert played.outcome.height > 3
+
+
 def test_nobody_goes_back_to_where_a_stale_peer_is(tmp_path: Path) -> None:
     played = play("stale", tmp_path)
     assert played.adversary.acts > 0

@@ -25,6 +25,7 @@ KINDS: Final[Mapping[str, Callable[[Adversary], Script]]] = {
     "ties": mining.ties,
     "from-future": time.from_future,
     "timestamp-bomb": time.timestamp_bomb,
+    "wrong-clocks": time.wrong_clocks,
     "stale": peers.stale,
     "wrong-network": peers.wrong_network,
     "stolen-identity": peers.stolen_identity,

@@ -1,9 +1,11 @@
-"""Adversaries that use the times which a block may claim. They mine what they send; the law allows it."""
+"""Adversaries that lie about the time: in blocks, which they mine and the law allows, and in greetings."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from node.messages import Hello
 from tests.simulation.adversaries.party import Adversary
 from tests.simulation.adversaries.script import Script
 
@@ -41,3 +43,16 @@ def timestamp_bomb(me: Adversary) -> Script:
         me.did(f"block {block.height}, {block.timestamp_ms - me.wall_ms():+} ms")
 
     return Script(find=find, mines=True)
+
+
+def wrong_clocks(me: Adversary) -> Script:
+    """Says in each greeting that it is an hour later, as all others of its kind do.
+
+    However many of them call, an honest node whose clock is right goes on mining.
+    """
+
+    def greets(hello: Hello) -> Hello:
+        me.did("says that it is an hour later")
+        return replace(hello, time_ms=hello.time_ms + 3_600_000)
+
+    return Script(greets=greets)
