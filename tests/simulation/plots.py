@@ -31,13 +31,23 @@ STYLE: Final = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
 }
+NODES: Final = (10, 30, 100, 300, 1_000)
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Okabe and Ito's, which people who see few colours can tell apart."""
 
 
 def _axes(count: int) -> tuple[Any, Sequence[Any]]:
-    figure, axes = plt.subplots(1, count, figsize=(4.6 * count, 3.6), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, count, figsize=(4.6 * count, 4.2), layout="constrained", squeeze=False)
     return figure, axes[0]
+
+
+def _ready(axis: Any, ticks: Sequence[float], columns: int) -> None:  # noqa: ANN401 - matplotlib's axes
+    """Make the horizontal axis logarithmic, with these ticks, and put the legend below it."""
+    axis.set_xscale("log")
+    axis.minorticks_off()
+    axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axis.set_ylim(bottom=0)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=columns, fontsize=9)
 
 
 def draw_block(rows: Sequence[Row]) -> Any:  # noqa: ANN401 - matplotlib's figure
@@ -48,10 +58,10 @@ def draw_block(rows: Sequence[Row]) -> Any:  # noqa: ANN401 - matplotlib's figur
         shares = [100 * place / len(curve) for place in range(len(curve))]
         dash = "--" if row["block"].startswith("full") else "-"
         axis.plot([ms / 1000 for ms in curve], shares, dash, color=colour, label=row["block"])
-    axis.set_xscale("log")
     axis.set_xlabel("seconds since the block was found")
     axis.set_ylabel("% of 1,000 nodes that have it")
-    axis.legend(loc="lower right")
+    _ready(axis, (0.1, 0.2, 0.5, 1, 2, 5, 10), 2)
+    axis.set_xlim(left=0.1)
     return figure
 
 
@@ -74,11 +84,9 @@ def draw_stale(rows: Sequence[Row]) -> Any:  # noqa: ANN401 - matplotlib's figur
     )
     _with_doubt(by_size, "KiB", [row | {"KiB": row["bytes of a block"] / 1_024} for row in sized])
     by_size.set_xlabel("block size, KiB (a block every 15 s)")
-    for axis in (by_interval, by_size):
-        axis.set_xscale("log")
+    for axis, ticks in ((by_interval, (1, 2, 5, 15, 60)), (by_size, (4, 64, 256, 1024))):
         axis.set_ylabel("stale blocks, %")
-        axis.set_ylim(bottom=0)
-        axis.legend()
+        _ready(axis, ticks, 1)
     return figure
 
 
@@ -99,12 +107,11 @@ def draw_traffic(rows: Sequence[Row]) -> Any:  # noqa: ANN401 - matplotlib's fig
         for kind, colour in zip(kinds, ("black", *COLOURS), strict=False):
             points = [row for row in rows if (row["for"], row["type"]) == (what, kind)]
             sizes = [row["bytes a node"] for row in points]
-            axis.plot([row["nodes"] for row in points], sizes, "o-", ms=3, color=colour, label=kind)
-        axis.set_xscale("log")
-        axis.set_ylim(bottom=0)
+            line = "o--" if kind == "PONG" else "o-"  # as many bytes as PING
+            axis.plot([row["nodes"] for row in points], sizes, line, ms=3, color=colour, label=kind)
         axis.set_xlabel("nodes")
         axis.set_ylabel(f"bytes sent a node, {'an' if what[0] in 'ei' else 'a'} {what}")
-        axis.legend(fontsize=8)
+        _ready(axis, NODES, 3)
     return figure
 
 
@@ -124,10 +131,8 @@ def draw_cost(rows: Sequence[Row]) -> Any:  # noqa: ANN401 - matplotlib's figure
     memory_axis.plot(nodes, memory, "o-", color=COLOURS[0], label="connected, nothing pending")
     memory_axis.set_ylabel("memory a node, KiB")
     for axis in (time_axis, memory_axis):
-        axis.set_xscale("log")
-        axis.set_ylim(bottom=0)
         axis.set_xlabel("nodes")
-        axis.legend()
+        _ready(axis, NODES, 1)
     return figure
 
 

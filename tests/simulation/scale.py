@@ -85,7 +85,7 @@ def _way(terms: Terms, name: str, *, entries: int, blocks: int) -> Row:
         "bytes of a block": max(sizes[0], terms.weight),
         "blocks": blocks,
         "reached": len(times) / per_node,
-        **{f"{share} % ms": times[-(-len(times) * share // 100) - 1] for share in (50, 90, 99, 100)},
+        **{f"{share} % ms": _at(times, share) for share in (50, 90, 99, 100)},
         "mean ms": sum(times) / len(times),
         "bytes a node": sum(count.size for count in told.values()) / per_node,
         "of it HEADERS": told["HEADERS"].size / per_node,
@@ -96,6 +96,11 @@ def _way(terms: Terms, name: str, *, entries: int, blocks: int) -> Row:
         "curve": [times[len(times) * share // 1000] for share in range(0, 1000, 5)],
         "trace": crowd.trace.hex,
     }
+
+
+def _at(times: Sequence[int], share: int) -> int:
+    """Return within which of these ascending times so many per cent of them are."""
+    return times[-(-len(times) * share // 100) - 1]
 
 
 def _fill(crowd: Crowd, entries: int) -> None:
@@ -217,11 +222,15 @@ def _traffic_of(nodes: int, entries: int, blocks: int) -> list[Row]:
     crowd.wait(REST_MS)
     said = tally.take()
     rows = _rows(nodes, ends, "entry", {kind: said[kind] for kind in ENTRY_KINDS if kind in said}, entries)
+    times: list[int] = []
     for _ in range(blocks):
-        crowd.spread(crowd.mine())
+        times += crowd.spread(crowd.mine())
         crowd.wait(1_000)
+    times.sort()
     said = tally.take()
-    rows += _rows(nodes, ends, "block", {kind: said[kind] for kind in BLOCK_KINDS if kind in said}, blocks)
+    told = _rows(nodes, ends, "block", {kind: said[kind] for kind in BLOCK_KINDS if kind in said}, blocks)
+    told[0] |= {f"{share} % ms": _at(times, share) for share in (50, 99)}
+    rows += told
     crowd.wait(REST_MS)
     tally.take()
     crowd.wait(120_000)
@@ -241,6 +250,8 @@ def _rows(nodes: int, ends: float, what: str, said: Mapping[str, Count], times: 
             "type": kind,
             "messages a node": count.messages / nodes / times,
             "bytes a node": count.size / nodes / times,
+            "50 % ms": "",
+            "99 % ms": "",
         }
         for kind, count in every.items()
     ]
