@@ -206,8 +206,10 @@ def _clocks(_: Random) -> Profile:
     return Profile(faults, Load(steady_miners=500))
 
 
-def _hostile(_: Random) -> Profile:
-    return Profile(Faults(), Load(adversaries=4))
+def _hostile(dice: Random) -> Profile:
+    drawn = swarm(dice)
+    faults = dice.choice((Faults(), drawn.faults))
+    return Profile(faults, replace(drawn.load, adversaries=dice.randint(3, 10)))
 
 
 PROFILES: Final[Mapping[str, Callable[[Random], Profile]]] = {
