@@ -114,6 +114,8 @@ class Links:
         """Whom we told that we cannot talk to, and why: once."""
         self.on_lost: Callable[[Session, Now], None] = lambda *_: None
         """Called with each open session that ended, by whomever."""
+        self._offset: tuple[int, int] | None = None
+        """`clock_offset_ms` and how far our monotonic clock was ahead of the other then, for the same peers."""
         self._last_tick_ms = 0
         self.has_new_bans = False
         """True until whoever saves the book has seen it."""
@@ -195,6 +197,7 @@ class Links:
         if not self._is_expected(session, identity, now) or not self._is_single(session, identity, now):
             return False
         session.is_open = True
+        self._offset = None
         endpoint = self._endpoint_of(session)
         session.name = self.book.names.display_name(identity, endpoint)
         if session.dial is not None:
@@ -300,6 +303,7 @@ class Links:
     def _ended(self, session: Session, reason: str, now: Now) -> None:
         endpoint = self._endpoint_of(session)
         was_open, session.is_open = session.is_open, False
+        self._offset = None
         self._told_addresses_ms.pop(session.connection, None)
         if session.dial is not None:
             self._dials.pop(session.dial, None)
@@ -440,6 +444,7 @@ class Links:
 
     def command(self, event: PeerCommand, now: Now) -> None:
         """Carry out `peer add|remove|ban|unban`."""
+        self._offset = None
         try:
             result = _COMMANDS[event.action](self, event.target, now)
         except EndpointError as error:
@@ -489,12 +494,18 @@ class Links:
         connections as they like, or be dialled for an address that was heard of, and must not thereby be able
         to stop all mining.
         """
+        # Theirs go on from their HELLO; ours may have been set right meanwhile.
+        ahead_ms = now.mono_ms - now.wall_ms
+        if self._offset is None or self._offset[0] != ahead_ms:
+            self._offset = (ahead_ms, self._work_out_offset(ahead_ms))
+        return self._offset[1]
+
+    def _work_out_offset(self, ahead_ms: int) -> int:
         peers = list(self._sessions.open())
         dialled = [peer for peer in peers if peer.dial is not None]
         named = [peer for peer in peers if self.book.names.endpoint_of(peer.link.identity) is not None]
-        # Theirs go on from their HELLO; ours may have been set right meanwhile.
         medians = [
-            median_offset([peer.clock_ms + now.mono_ms - now.wall_ms for peer in group])
+            median_offset([peer.clock_ms + ahead_ms for peer in group])
             for group in (peers, dialled, named)
             if group
         ]
