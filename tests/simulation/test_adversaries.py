@@ -74,6 +74,7 @@ def play(
     load = Load(
         adversaries=count,
         adversary_kinds=(kind,),
+        interval_ms=5_000,
         steady_miners=steady,
         pay_every_ms=3_000,
         block_bytes=1 << 16,
