@@ -115,7 +115,7 @@ class Links:
         self.on_lost: Callable[[Session, Now], None] = lambda *_: None
         """Called with each open session that ended, by whomever."""
         self._offset: tuple[int, int] | None = None
-        """`clock_offset_ms` and how far our monotonic clock was ahead of the other then, for the same peers."""
+        """How far our monotonic clock was ahead of the other, and `clock_offset_ms` then, of these peers."""
         self._last_tick_ms = 0
         self.has_new_bans = False
         """True until whoever saves the book has seen it."""
