@@ -6,7 +6,7 @@ be judged when nothing is under way is looked at in quiet moments, by `look`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,12 +23,30 @@ from tests.simulation.machine import Machine
 
 CLAIMS: Final = (Type.HELLO, Type.INVENTORY, Type.HEADERS, Type.BLOCK)
 """Messages that tell of what must be durable."""
-MAX_SESSIONS_BESIDE: Final = 16
+MAX_DIALLED: Final = 16
 """Connections that a node dials, beside those that it lets in."""
+MAX_HELD_BYTES: Final = (64 << 20) + (32 << 20)
+"""Of blocks that wait to be connected, and those on their way."""
 
 
 class Failure(Exception):
     """What should never be so, as a sentence."""
+
+
+def bounds(machine: Machine) -> Iterator[tuple[str, int, int]]:
+    """Yield what others can fill: what it is, how much there is, how much there may be."""
+    core = machine.core
+    book = core.links.book
+    yield "connections", len(core.sessions.every()), machine.build.max_peers + MAX_DIALLED
+    yield "headers from the future", core.chain.headers.parked_count(), 64
+    yield "bytes of blocks held", core.chain.held_bytes, MAX_HELD_BYTES
+    yield "pending entries", len(core.mempool), 50_000
+    yield "bytes of pending entries", core.mempool.size, 16 << 20
+    yield "signatures asked for", machine.checks_out, 64
+    yield "addresses", len(book.addresses), 2_000 + len(machine.build.peers)
+    yield "bans", len(book.bans(machine.now().wall_ms)), 1_000
+    for session in core.sessions.every():
+        yield "bytes held for a peer", core.out.held_bytes(session.connection), 20 << 20
 
 
 @dataclass(slots=True)
@@ -264,12 +282,9 @@ class Checkers:
     def look(self, machine: Machine) -> None:
         """Judge a machine that is up; what it is busy with is left for a quiet moment."""
         core = machine.core
-        if len(core.sessions.every()) > machine.build.max_peers + MAX_SESSIONS_BESIDE:
-            raise Failure(f"{machine.name}: {len(core.sessions.every())} connections")
-        for ban in core.links.book.bans(machine.now().wall_ms):
-            if ban.subject in self._honest:
-                honest = self._honest[ban.subject]
-                raise Failure(f"{machine.name} bans {honest}, which is honest: {ban.reason}")
+        for what, found, most in bounds(machine):
+            if found > most:
+                raise Failure(f"{machine.name}: {what}: {found}, where {most} is the bound")
         if machine.is_busy():
             return
         tip = self.ledger.at(core.store.tip().hash)

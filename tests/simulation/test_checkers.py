@@ -12,6 +12,7 @@ import pytest
 
 from node import events, frames
 from node.disk import Write
+from node.endpoint import Endpoint
 from node.events import Level, Notice
 from node.ledger.state import Account
 from node.messages import Headers, Inventory, Kind
@@ -103,6 +104,13 @@ def keep_what_is_used(world: World, machine: Machine) -> None:
     world.checkers.look(machine)
 
 
+def fill_the_address_book(world: World, machine: Machine) -> None:
+    book = machine.core.links.book.addresses
+    for number in range(3_000):
+        book.configure(Endpoint(f"20.200.{number // 250}.{number % 250}", 9000))
+    world.checkers.look(machine)
+
+
 def forget_a_promise(world: World, machine: Machine) -> None:
     """Nothing confirms what is pending here; asked for now, it is unsettled."""
     promises = world.checkers.unsettled(machine.core.store.tip().hash)
@@ -123,6 +131,7 @@ def forget_a_promise(world: World, machine: Machine) -> None:
         (hold_a_heavier_branch, r"it holds a valid branch of work"),
         (go_back_to_a_lighter_branch, r"which is not heavier"),
         (keep_what_is_used, r"holds an entry as pending whose nonce \d+ is used"),
+        (fill_the_address_book, r"addresses: \d+, where \d+ is the bound"),
         (forget_a_promise, r"[1-9]\d* unsettled"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
