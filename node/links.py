@@ -173,9 +173,29 @@ class Links:
         ban = self.book.banned(session.host, None, now.wall_ms)
         if ban is not None:
             return f"{session.host} is banned: {ban.reason}"
-        if session.dial is None and len(self._sessions.every()) > self._settings.max_peers - self._kept():
+        most = self._settings.max_peers - self._kept()
+        if session.dial is None and len(self._sessions.every()) > most and not self._make_room(session, now):
             return "no room for more peers"
         return ""
+
+    def _make_room(self, caller: Session, now: Now) -> bool:
+        """End the latest caller from the host that has the most, where that has more than this one's has.
+
+        So no host can keep all others out, and yet many nodes may share one for as long as there is room.
+        """
+        callers: dict[str, list[Session]] = {}
+        for session in self._sessions.every():
+            if session.dial is None and not self._is_named(session):
+                callers.setdefault(session.host, []).append(session)
+        crowd = max(callers.values(), key=len)
+        if len(crowd) <= len(callers[caller.host]):
+            return False
+        self._drop(crowd[-1], "makes room for another host", now)
+        return True
+
+    def _is_named(self, session: Session) -> bool:
+        """Tell whether this is a peer of the owner's, who has proven it."""
+        return session.is_open and self.book.names.endpoint_of(session.link.identity) is not None
 
     def _kept(self) -> int:
         """Return how many places are kept for peers that we dial: callers must not take them all."""
@@ -503,7 +523,7 @@ class Links:
     def _work_out_offset(self, ahead_ms: int) -> int:
         peers = list(self._sessions.open())
         dialled = [peer for peer in peers if peer.dial is not None]
-        named = [peer for peer in peers if self.book.names.endpoint_of(peer.link.identity) is not None]
+        named = [peer for peer in peers if self._is_named(peer)]
         medians = [
             median_offset([peer.clock_ms + ahead_ms for peer in group])
             for group in (peers, dialled, named)

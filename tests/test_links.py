@@ -191,6 +191,27 @@ def test_callers_leave_places_to_dial_and_a_full_node_does_not_spin() -> None:
     assert subject.steps - steps < 200
 
 
+def test_one_host_cannot_take_all_places_for_callers() -> None:
+    subject = Subject(max_peers=10)
+    crowd = [Puppet(subject, f"p{i}") for i in range(8)]
+    assert sum(caller.is_there for caller in crowd) == 5
+    others = [Puppet(subject, f"other {i}", host=f"203.0.113.{i}") for i in range(8)]
+    assert [caller.is_there for caller in others] == [True] * 4 + [False] * 4
+    assert sum(caller.is_there for caller in crowd) == 1
+    assert subject.closed[crowd[4].number] == "makes room for another host"
+
+
+def test_the_owners_peer_does_not_make_room_for_anybody() -> None:
+    subject = knowing(max_peers=4)
+    Puppet(subject, "friend", dial=subject.dials[0])
+    subject.take(PeerGone(1, "reset"))
+    friend = Puppet(subject, "friend", host="203.0.113.9")
+    crowd = [Puppet(subject, f"p{i}", host="203.0.113.9") for i in range(3)]
+    Puppet(subject, "other", host="203.0.113.77")
+    assert friend.is_there
+    assert not any(caller.is_there for caller in crowd[1:])
+
+
 def test_someone_else_at_a_configured_identity_is_not_spoken_with() -> None:
     subject = Subject(peers=(KnownPeer(FRIEND, "friend", bytes(31) + b"\1"),))
     impostor = Puppet(subject, "impostor", dial=subject.dials[0])
