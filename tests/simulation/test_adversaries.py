@@ -68,7 +68,14 @@ class Played:
 
 
 def play(
-    kind: str, folder: Path, *, seed: int = 1, count: int = 1, until_ms: int = 60_000, steady: int = 500
+    kind: str,
+    folder: Path,
+    *,
+    seed: int = 1,
+    count: int = 1,
+    until_ms: int = 60_000,
+    steady: int = 500,
+    faults: Faults = Faults(),  # noqa: B008 - frozen
 ) -> Played:
     """Run a world of five nodes with adversaries of one kind; one that fails raises."""
     load = Load(
@@ -80,7 +87,7 @@ def play(
         block_bytes=1 << 16,
     )
     lines: list[str] = []
-    world = World(Settings(seed, 5, Profile(Faults(), load), until_ms, folder), follow=lines.append)
+    world = World(Settings(seed, 5, Profile(faults, load), until_ms, folder), follow=lines.append)
     played = Played(world, world.run(), lines)
     for line in lines:
         found = _FAULT.search(line)
@@ -233,6 +240,12 @@ def test_a_handshake_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     assert played.adversary.acts > 10
     assert played.charged == {}
     assert played.said("(slow-handshakes)") == 0
+
+
+def test_one_host_that_calls_and_calls_keeps_nobody_out(tmp_path: Path) -> None:
+    played = play("crowd", tmp_path, faults=Faults(crash_every_ms=6_000, down_ms=3_000), seed=2)
+    assert played.said("makes room for another host") > 0
+    assert played.charged == {}
 
 
 def test_a_later_version_is_a_peer_like_any_other(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ KINDS: Final[Mapping[str, Callable[[Adversary], Script]]] = {
     "never-reads": wire.never_reads,
     "garbage": wire.garbage,
     "slow-handshakes": wire.slow_handshakes,
+    "crowd": wire.crowd,
     "newer-version": wire.newer_version,
     "go-between": peers.go_between,
 }

@@ -18,12 +18,14 @@ from node.messages import (
     Message,
     Ping,
 )
+from tests.building import key
 from tests.simulation.adversaries.party import Adversary
 from tests.simulation.adversaries.script import Line, Script
 
 _PING_MS: Final = 55_000
 _BLOCK_MS: Final = 1_950
 _QUESTIONS: Final = 4
+_CROWD: Final = 40
 _HELLO_MS: Final = 9_000
 
 
@@ -147,6 +149,24 @@ def slow_handshakes(me: Adversary) -> Script:
         return False
 
     return Script(begins=begins, act=me.dial_any, every_ms=1_500)
+
+
+def crowd(me: Adversary) -> Script:
+    """One host that takes all the places of two nodes for callers, each connection as somebody else.
+
+    It says nothing wrong, and stays. Whoever is honest must find a place there all the same.
+    """
+    victims = me.dice.sample(me.scene.honest, min(2, len(me.scene.honest)))
+
+    def act() -> None:
+        for victim in victims:
+            lines = sum(line.host == victim.host for line in me.lines.values())
+            if lines < _CROWD:
+                me.identity = key(f"adversary {me.number} {me.moves} {me.acts}")
+                me.dial(victim)
+                me.did(f"calls {victim.host}, where it has {lines} connections")
+
+    return Script(act=act, every_ms=200)
 
 
 def newer_version(me: Adversary) -> Script:
