@@ -34,7 +34,7 @@ from tests.simulation.trace import Trace
 DIALLED: Final = 8
 """Connections that a node dials, as the daemon does."""
 MAX_PEERS: Final = 32
-"""Connections from outside that it takes, as the daemon does."""
+"""Connections that it has room for, as the daemon does."""
 LINE_BYTES_PER_MS: Final = 2_500
 """20 Mbit/s out of each host."""
 LATENCY_MS: Final = (10, 150)

@@ -46,7 +46,7 @@ def block(*, quick: bool) -> list[Row]:
     nodes, blocks, full = (12, 2, 1 << 14) if quick else (1_000, 4, 1 << 17)
     rows = [
         _way(Terms(nodes), "4 entries", entries=4, blocks=blocks),
-        _way(Terms(nodes, block_bytes=full), f"full, {full >> 10} KiB", entries=full // 470, blocks=1),
+        _way(Terms(nodes, block_bytes=full), f"full, {full >> 10} KiB", entries=full // 410, blocks=1),
         _way(Terms(nodes, weight=full), f"weighs {full >> 10} KiB", entries=0, blocks=blocks),
     ]
     if not quick:
