@@ -13,6 +13,7 @@ from typing import Final
 from node import events, frames
 from node.disk import Write
 from node.events import Effect, Notice
+from node.headers import PARKED_HEADERS
 from node.ledger.block import hash_header
 from node.ledger.entry import Entry
 from node.ledger.params import Parameters
@@ -70,6 +71,12 @@ class Seen:
     """Of the heaviest valid block whose body is durable."""
     may_halt: bool = False
     """Its disk was made to fail."""
+    promised: dict[bytes, Entry] = field(default_factory=dict)
+    """What it has told somebody it took, by txid."""
+    latest_ms: int = 0
+    """The latest time of a tip that it was ever on: what had expired there is gone for good."""
+    parked: dict[bytes, int] = field(default_factory=dict)
+    """When the headers from the future are due that waited at the last look, by hash."""
 
 
 class Checkers:
@@ -148,6 +155,7 @@ class Checkers:
     def _moved(self, machine: Machine, seen: Seen, tip: bytes) -> None:
         """Judge a new tip: valid, with the model's accounts, and heavier than the one before."""
         block = self._learn_branch(machine, tip)
+        seen.latest_ms = max(seen.latest_ms, block.timestamp_ms)
         if seen.tip:
             before = self.ledger.at(seen.tip)
             is_above = len(block.path) > before.height and block.path[before.height] == before.hash
@@ -211,6 +219,7 @@ class Checkers:
                 raise Failure(f"{machine.name}: a block that was durable is gone: {block_hash.hex()[:8]}")
         tip = store.tip().hash
         seen.tip = tip
+        seen.parked.clear()
         self._compare_accounts(machine, self._learn_branch(machine, tip))
 
     def halted(self, machine: Machine, reason: str) -> None:
@@ -276,6 +285,7 @@ class Checkers:
         for entry, result in zip(entries, results, strict=True):
             if isinstance(result, str):
                 self.accepted.setdefault(entry.txid, Accepted(entry, machine.build.number, self._now_ms))
+                self.seen(machine).promised[entry.txid] = entry
 
     # ---------------------------------------------------------------------------------------- quiet moments
 
@@ -295,6 +305,8 @@ class Checkers:
                 f"and it holds a valid branch of work {heaviest}"
             )
         self._judge_pending(machine, tip)
+        self._judge_promises(machine, tip)
+        self._judge_parked(machine)
 
     def _judge_pending(self, machine: Machine, tip: Block) -> None:
         for pending in machine.core.mempool:
@@ -304,6 +316,43 @@ class Checkers:
                 raise Failure(f"{machine.name}: holds an entry as pending whose nonce {entry.nonce} is used")
             if entry.timestamp_ms + self._parameters.lifetime_ms <= tip.timestamp_ms:
                 raise Failure(f"{machine.name}: holds an entry as pending whose lifetime is over")
+
+    def _judge_promises(self, machine: Machine, tip: Block) -> None:
+        """See that what it said it took waits, unless it is in its chain or void: others may not have it."""
+        seen = self.seen(machine)
+        missing = [
+            txid
+            for txid in seen.promised
+            if not self.ledger.confirmed(tip.hash, txid) and txid not in machine.core.mempool
+        ]
+        if not missing:
+            return
+        between = {entry.txid: None for entry in machine.core.pending()}
+        for txid in missing:
+            entry = seen.promised[txid]
+            _, nonce = tip.accounts.get(entry.sender, (0, 0))
+            is_void = (
+                entry.nonce < nonce
+                or entry.timestamp_ms + self._parameters.lifetime_ms <= max(seen.latest_ms, tip.timestamp_ms)
+                or len(self.rivals[entry.sender, entry.nonce]) > 1
+            )
+            if txid not in between and not is_void:
+                raise Failure(
+                    f"{machine.name}: it took entry {txid.hex()[:8]}, which is neither in its chain nor void "
+                    "and waits no more"
+                )
+
+    def _judge_parked(self, machine: Machine) -> None:
+        """See that a header from the future enters when its time has come."""
+        core, seen = machine.core, self.seen(machine)
+        now_ms = machine.now().wall_ms
+        before, seen.parked = seen.parked, {}
+        waiting = core.chain.headers._parked
+        if len(waiting) < PARKED_HEADERS:  # else some have been dropped for others
+            seen.parked = {one.header.hash: one.due_ms for one in waiting.values()}
+        for block_hash, due_ms in before.items():
+            if due_ms <= now_ms and block_hash not in waiting and core.store.find(block_hash) is None:
+                raise Failure(f"{machine.name}: forgot block {block_hash.hex()[:8]} when its time had come")
 
     # ---------------------------------------------------------------------------------------- in the end
 

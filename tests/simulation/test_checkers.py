@@ -111,6 +111,20 @@ def fill_the_address_book(world: World, machine: Machine) -> None:
     world.checkers.look(machine)
 
 
+def lose_what_it_took(world: World, machine: Machine) -> None:
+    pending = next(iter(machine.core.mempool)).entry
+    world.checkers.seen(machine).promised[pending.txid] = pending
+    world.checkers.look(machine)
+    machine.core.mempool.remove(pending.txid)
+    world.checkers.look(machine)
+
+
+def forget_a_block_from_the_future(world: World, machine: Machine) -> None:
+    """As if its header had waited at the last look."""
+    world.checkers.seen(machine).parked[bytes(32)] = machine.now().wall_ms
+    world.checkers.look(machine)
+
+
 def forget_a_promise(world: World, machine: Machine) -> None:
     """Nothing confirms what is pending here; asked for now, it is unsettled."""
     promises = world.checkers.unsettled(machine.core.store.tip().hash)
@@ -132,6 +146,8 @@ def forget_a_promise(world: World, machine: Machine) -> None:
         (go_back_to_a_lighter_branch, r"which is not heavier"),
         (keep_what_is_used, r"holds an entry as pending whose nonce \d+ is used"),
         (fill_the_address_book, r"addresses: \d+, where \d+ is the bound"),
+        (lose_what_it_took, r"it took entry .*, which is neither in its chain nor void and waits no more"),
+        (forget_a_block_from_the_future, r"forgot block 00000000 when its time had come"),
         (forget_a_promise, r"[1-9]\d* unsettled"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
