@@ -99,6 +99,9 @@ class Load:
     halving_interval: int = 2_000_000
     block_bytes: int = 1 << 20
     lifetime_ms: int = 14 * 86_400_000
+    age_ms: int = 3_600_000
+    """Of genesis when a world begins: an old one eases the first blocks, a young chain is ahead of its
+    schedule now and then."""
     adversaries: int = 0
     """How many."""
     adversary_kinds: tuple[str, ...] = ()
@@ -167,6 +170,7 @@ def swarm(dice: Random) -> Profile:
         block_bytes=dice.choice((1 << 12, 1 << 14, 1 << 20)),
         lifetime_ms=dice.choice((120_000, 14 * 86_400_000, 14 * 86_400_000)),
         adversaries=some(dice.choice((1, 1, 2, 3)), 0),
+        age_ms=dice.choice((15_000, 3_600_000, 3_600_000)),
     )
     return Profile(faults, load)
 

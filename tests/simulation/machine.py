@@ -28,6 +28,8 @@ from tests.simulation.network import Network
 from tests.simulation.trace import Trace
 
 SEARCH_STEP: Final = 1 << 16
+AGE_MS: Final = 3_600_000
+"""How old the network is when a world begins, where nothing else is said."""
 
 
 class Watcher(Protocol):
@@ -61,6 +63,8 @@ class Surroundings:
     trace: Trace
     parameters: Parameters
     watcher: Watcher
+    age_ms: int = AGE_MS
+    """Of genesis when the world begins."""
     verdicts: dict[tuple[bytes, bytes, bytes], bool] = field(default_factory=dict)
     """Of signatures, which are the same for all: a pure function is worked out once."""
 
@@ -264,8 +268,8 @@ class Machine:
         """Return this machine's clocks."""
         now_ms = self._around.kernel.now_ms
         drifted = now_ms * self.build.clock_drift_ppm // 1_000_000
-        wall_ms = self._around.parameters.genesis_ms + AGE_MS + now_ms + self.clock_error_ms + drifted
-        return Now(wall_ms, now_ms - self._boot_ms)
+        began_ms = self._around.parameters.genesis_ms + self._around.age_ms
+        return Now(began_ms + now_ms + self.clock_error_ms + drifted, now_ms - self._boot_ms)
 
     def _plan_tick(self) -> None:
         now = self.now()
@@ -391,10 +395,6 @@ class Machine:
         number = self._jobs
         self.take(make(number))
         return number
-
-
-AGE_MS: Final = 3_600_000
-"""How old the network is when a world begins."""
 
 
 def address_of(number: int) -> tuple[str, int]:

@@ -113,7 +113,9 @@ class World:
         honest |= {wallet.public.hex(): f"n{number}" for number, wallet in enumerate(wallets)}
         ledger = Ledger(read_terms(genesis_block(self.parameters).raw), self.network_id)
         self.checkers = Checkers(self.parameters, ledger, honest)
-        self._around = Surroundings(self.kernel, self.network, self.trace, self.parameters, self.checkers)
+        self._around = Surroundings(
+            self.kernel, self.network, self.trace, self.parameters, self.checkers, self.load.age_ms
+        )
         self._modes = [self._mode(number) for number in range(settings.nodes)]
         """Whether each mines; all that do have together what makes blocks at the network's interval."""
         self._right_so_far: dict[int, None] = {}
@@ -181,6 +183,7 @@ class World:
             network=self.network,
             trace=self.trace,
             parameters=self.parameters,
+            age_ms=self.load.age_ms,
             honest=[Endpoint(machine.host, machine.port) for machine in self.machines],
             identities=[machine.build.key.public for machine in self.machines],
             hashes_per_ms=SHARE * HASHES_A_BLOCK / self.load.interval_ms / max(1, self.load.adversaries),

@@ -42,7 +42,6 @@ from tests.simulation.adversaries.script import Line, Script
 from tests.simulation.adversaries.view import View
 from tests.simulation.kernel import Kernel
 from tests.simulation.ledger import hash_of
-from tests.simulation.machine import AGE_MS
 from tests.simulation.network import Network
 from tests.simulation.trace import Trace
 
@@ -70,6 +69,8 @@ class Scene:
     network: Network
     trace: Trace
     parameters: Parameters
+    age_ms: int
+    """Of genesis when the world begins."""
     honest: Sequence[Endpoint]
     identities: Sequence[bytes]
     """Of the honest nodes, in the same order."""
@@ -118,7 +119,7 @@ class Adversary:
 
     def wall_ms(self) -> int:
         """Return the right time."""
-        return self.scene.parameters.genesis_ms + AGE_MS + self.scene.kernel.now_ms
+        return self.scene.parameters.genesis_ms + self.scene.age_ms + self.scene.kernel.now_ms
 
     def did(self, what: str) -> None:
         """Note that it did what it is here for."""
