@@ -116,14 +116,17 @@ def address_flood(me: Adversary) -> Script:
 
 
 def go_between(me: Adversary) -> Script:
-    """Hands on what two nodes say to each other as if it were the wire between them, then says something bad.
+    """Hands on what two nodes say to each other as if it were the wire between them; then it does not.
 
-    To each the other has proven who it is, and yet it is not the other that said it: it must not pay for it.
+    It says something bad in the name of one, or nothing any more. To each the other has proven who it is, and
+    yet it is not the other that said it, and must not pay for it.
     """
     tied: dict[int, Line] = {}
     """Connection to the line that it is tied to."""
     callers: dict[str, Line] = {}
     """Host of whom it dials for it, to whoever has dialled."""
+    silent: dict[int, None] = {}
+    """Connections of which nothing is handed on any more."""
     unsaid: dict[int, list[bytes]] = {}
     """What a caller has said before there was anybody to say it to."""
 
@@ -146,13 +149,19 @@ def go_between(me: Adversary) -> Script:
         return True
 
     def spoil(line: Line, from_: Line) -> None:
-        if line.number in me.lines and from_.number in me.lines:
+        if line.number not in me.lines or from_.number not in me.lines:
+            return
+        if me.dice.randrange(3) == 0:
+            silent.update({line.number: None, from_.number: None})
+            me.did(f"is silent between {line.host} and {from_.host}")
+        else:
             me.send(line, frames.frame(32, b"\x90"))
             me.did(f"says to {line.host} what {from_.host} did not say")
 
     def reads(line: Line, data: bytes) -> bool:
         if line.number in tied:
-            me.send(tied[line.number], data)
+            if line.number not in silent:
+                me.send(tied[line.number], data)
         elif line.number in unsaid:
             unsaid[line.number].append(data)
         else:
