@@ -10,7 +10,7 @@ from typing import Final
 from node.ledger import codec, difficulty
 from node.ledger.block import Block, encode_block
 from node.messages import BlockMessage, GetData, Headers, Kind, Message
-from tests.building import Built, Changes
+from tests.building import Built, Changes, key
 from tests.simulation.adversaries.party import Adversary
 from tests.simulation.adversaries.script import Line, Script
 
@@ -53,7 +53,7 @@ class Wrong:
             "entry-signature": lambda on: me.build(on, [self._refit(8, bytes(64))]),
             "nonce-used": lambda on: me.build(on, [me.entry(0), me.entry(0, 2)]),
             "nonce-gap": lambda on: me.build(on, [me.entry(_SPENT)]),
-            "overspend": lambda on: me.build(on, [me.entry(0, 1 << 40)]),
+            "overspend": self._overspend,
             "coinbase-amount": lambda on: me.build(on, changes=Changes(coinbase_amount=1 << 40)),
         }
         """By the code of the rule; `condemned-parent` takes two blocks and stands elsewhere."""
@@ -97,6 +97,13 @@ class Wrong:
         if block.header.bits == self._me.build(on).header.bits:
             return self._me.build(on, changes=Changes(bits=0x20111111))
         return block
+
+    def _overspend(self, on: Built) -> Built:
+        """Who has nothing pays nothing, and the fee is more than that: the least that is too much."""
+        me = self._me
+        recipient = me.dice.choice(me.scene.identities)
+        entry = me.chain.entry(key("poor"), recipient, 0, fee=1, nonce=0, timestamp_ms=me.wall_ms())
+        return me.build(on, [entry])
 
     def _entry_expired(self, on: Built) -> Built:
         early = self._me.wall_ms() - self._me.scene.parameters.lifetime_ms - 60_000
