@@ -41,8 +41,12 @@ NEAR_BLOCKS: Final = 40
 """Headers enter the tree when their branch's work passes that of the block this far below the tip."""
 MEASURED_BATCHES: Final = 1 << 21
 """Batches of headers measured before a branch is given up: past the height that a u32 holds."""
-PATIENCE_MS: Final = 20_000
-"""A heavier branch whose blocks do not come hinders mining and telling no longer than this."""
+PATIENCE_MS: Final = 5_000
+"""A heavier branch whose blocks do not come hinders mining and telling no longer than this.
+
+Long enough to ask a second peer; short against the interval of blocks, for whoever mines a header and keeps
+its body back must not thereby stop the others.
+"""
 
 _BLOCK_HEADER: Final = slice(3, 3 + HEADER_BYTES)
 """Where the header stands in a canonical block: behind an array header and a bin 8 header."""

@@ -25,7 +25,7 @@ NEEDS: Mapping[str, Callable[[], bool]] = {
 
 LEFT_OUT: Mapping[str, str] = {
     "official": "official vectors (set OFFICIAL_VECTORS to the folder)",
-    "swarm": "the swarm of simulated worlds (it runs when nothing is deselected)",
+    "swarm": "simulated worlds (they run when nothing is deselected)",
     "acceptance": "acceptance tests, with real processes and sockets (they run when nothing is deselected)",
 }
 """What the end of a run says when tests with these marks did not run, whoever deselected them."""

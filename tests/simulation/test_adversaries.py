@@ -13,6 +13,8 @@ from tests.simulation.adversaries.party import Adversary
 from tests.simulation.faults import Faults, Load, Profile
 from tests.simulation.world import Outcome, Settings, World
 
+pytestmark = pytest.mark.swarm
+
 _FAULT = re.compile(r"n\d+: peer \S+: ([a-z-]+): .*\(cost")
 FOREIGN_BODIES = ("block-encoding", "body-root", "entries-root")
 ALL_RULES = (

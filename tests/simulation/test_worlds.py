@@ -50,6 +50,7 @@ def test_another_seed_gives_another_trace() -> None:
     assert len({running.run(Wish(seed, 5, "calm", 20)).trace for seed in range(4)}) == 4
 
 
+@pytest.mark.swarm
 @pytest.mark.parametrize("profile", PROFILES)
 def test_each_profile_makes_a_world_that_settles(profile: str) -> None:
     ran = running.run(Wish(2, 6, profile, 60))
@@ -81,6 +82,7 @@ def test_a_mistyped_option_is_named(
     assert word in capsys.readouterr().err
 
 
+@pytest.mark.swarm
 @pytest.mark.parametrize("wish, showed", FAILED, ids=[wish.command for wish, _ in FAILED])
 def test_a_seed_that_failed_once_holds(wish: Wish, showed: str) -> None:
     ran = running.run(wish)
