@@ -118,6 +118,8 @@ class Machine:
         self._under_way: list[Write] = []
         self._waiting: deque[Action] = deque()
         self._dies_in: int | None = None
+        self._dies_at_a_save = False
+        self._dies_silently = False
         self._boot_ms = 0
         self._connections = 0
         self._inbound: dict[int, None] = {}
@@ -158,6 +160,7 @@ class Machine:
         self.lives += 1
         self.is_up, self.has_vanished, self.is_paused = True, False, False
         self.durable, self._dies_in, self._job = 0, None, None
+        self._dies_at_a_save = False
         self._under_way, self._writes = [], deque()
         self.is_working, self.checks_out = False, 0
         self._tick_ms = None
@@ -199,6 +202,11 @@ class Machine:
     def crash_between_effects(self, *, silently: bool) -> None:
         """Die after some of the next effects."""
         self._dies_in = self._dice.randrange(40)
+        self._dies_silently = silently
+
+    def crash_at_a_save(self, *, silently: bool) -> None:
+        """Die while the file of pending entries is next written, between its steps or within one."""
+        self._dies_at_a_save = True
         self._dies_silently = silently
 
     def stop(self) -> None:
@@ -335,6 +343,9 @@ class Machine:
         """Take all that is queued, as the daemon's writing thread does; it is done after a while."""
         self._under_way = list(self._writes)
         self._writes.clear()
+        if self._dies_at_a_save and any(isinstance(write, events.SavePending) for write in self._under_way):
+            self.crash(silently=self._dies_silently)
+            return
         least, most = self._around.network.faults.disk_ms
         delay = self._dice.randint(least, most)
         self._around.kernel.after(delay, self.guarded(self._written))
