@@ -24,6 +24,8 @@ from tests.simulation.machine import Machine
 
 CLAIMS: Final = (Type.HELLO, Type.INVENTORY, Type.HEADERS, Type.BLOCK)
 """Messages that tell of what must be durable."""
+BUSY: Final = (events.Again, events.Persist, events.CheckSignatures)
+"""Effects after which a machine is not at rest."""
 MAX_DIALLED: Final = 16
 """Connections that a node dials, beside those that it lets in."""
 MAX_HELD_BYTES: Final = (64 << 20) + (32 << 20)
@@ -69,6 +71,8 @@ class Seen:
     """As it was last looked at."""
     work: int = 0
     """Of the heaviest valid block whose body is durable."""
+    is_fresh: bool = False
+    """It was started, and has not been at rest since."""
     may_halt: bool = False
     """Its disk was made to fail."""
     promised: dict[bytes, Entry] = field(default_factory=dict)
@@ -146,6 +150,11 @@ class Checkers:
         seen = self.seen(machine)
         if tip != seen.tip:
             self._moved(machine, seen, tip)
+        is_at_rest = not machine.is_busy() and not any(isinstance(effect, BUSY) for effect in effects)
+        if seen.is_fresh and is_at_rest:
+            # Before anybody else could tell it again of what it had promised to keep.
+            seen.is_fresh = False
+            self._judge_promises(machine, self.ledger.at(tip))
 
     def _blames(self, machine: Machine, notice: Notice) -> None:
         host = str(notice.fields["host"])
@@ -206,6 +215,7 @@ class Checkers:
         """See that a start found all that was durable, and all that was promised."""
         store = machine.core.store
         seen = self.seen(machine)
+        seen.is_fresh = True
         was_durable, seen.durable = seen.durable, {}
         for number in range(store.next_id()):
             raw = store.body(number)
