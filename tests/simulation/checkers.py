@@ -366,7 +366,7 @@ class Checkers:
 
     # ---------------------------------------------------------------------------------------- in the end
 
-    def unsettled(self, tip: bytes) -> list[Accepted]:
+    def unsettled(self, tip: bytes, now_ms: int) -> list[Accepted]:
         """Return what was promised and is neither in this chain nor void on it."""
         block = self.ledger.at(tip)
         confirmed: dict[bytes, None] = {}
@@ -375,15 +375,18 @@ class Checkers:
         return [
             promise
             for txid, promise in self.accepted.items()
-            if txid not in confirmed and not self._is_void(promise.entry, block)
+            if txid not in confirmed and not self._is_void(promise.entry, block, now_ms)
         ]
 
-    def _is_void(self, entry: Entry, tip: Block) -> bool:
-        """Tell whether no block above this tip can hold it, or nothing obliges one to."""
+    def _is_void(self, entry: Entry, tip: Block, now_ms: int) -> bool:
+        """Tell whether no block above this tip can hold it, or nothing obliges one to.
+
+        No clock of a miner that is right is behind `now_ms`, and no block of theirs either.
+        """
         balance, nonce = tip.accounts.get(entry.sender, (0, 0))
         if entry.nonce < nonce:
             return True  # another entry has used it
-        if entry.timestamp_ms + self._parameters.lifetime_ms <= tip.timestamp_ms:
+        if entry.timestamp_ms + self._parameters.lifetime_ms < max(tip.timestamp_ms + 1, now_ms):
             return True
         if len(self.rivals[entry.sender, entry.nonce]) > 1:
             return True  # each node may hold another one of them; what is mined first decides
@@ -391,4 +394,4 @@ class Checkers:
             return balance < entry.amount + entry.fee
         before = self.rivals.get((entry.sender, entry.nonce - 1), {})
         known = [self.accepted[txid].entry for txid in before if txid in self.accepted]
-        return not known or all(self._is_void(one, tip) for one in known)
+        return not known or all(self._is_void(one, tip, now_ms) for one in known)

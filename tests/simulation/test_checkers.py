@@ -127,7 +127,7 @@ def forget_a_block_from_the_future(world: World, machine: Machine) -> None:
 
 def forget_a_promise(world: World, machine: Machine) -> None:
     """Nothing confirms what is pending here; asked for now, it is unsettled."""
-    promises = world.checkers.unsettled(machine.core.store.tip().hash)
+    promises = world.checkers.unsettled(machine.core.store.tip().hash, 0)
     raise Failure(f"{len(promises)} unsettled" if promises else "nothing is unsettled")
 
 
@@ -179,15 +179,18 @@ def test_a_promise_is_void_where_its_nonce_is_used_or_its_lifetime_over(tmp_path
     world = calm_world(tmp_path)
     tip = world.checkers.ledger.at(world.machines[0].core.store.tip().hash)
     assert key("wallet 0").public in tip.accounts
-    unsettled = world.checkers.unsettled(tip.hash)
+    unsettled = world.checkers.unsettled(tip.hash, 0)
     assert unsettled
     promise = unsettled[0].entry
     accounts = tip.accounts
     assert isinstance(accounts, dict)
     balance, nonce = accounts[promise.sender]
     accounts[promise.sender] = (balance, promise.nonce + 1)
-    assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash)]
+    assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash, 0)]
     accounts[promise.sender] = (0, promise.nonce)
-    assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash)]
+    assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash, 0)]
     accounts[promise.sender] = (balance, nonce)
-    assert promise in [one.entry for one in world.checkers.unsettled(tip.hash)]
+    assert promise in [one.entry for one in world.checkers.unsettled(tip.hash, 0)]
+    last_ms = promise.timestamp_ms + world.parameters.lifetime_ms
+    assert promise in [one.entry for one in world.checkers.unsettled(tip.hash, last_ms)]
+    assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash, last_ms + 1)]

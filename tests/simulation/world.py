@@ -400,7 +400,8 @@ class World:
         return is_near and last >= height + SETTLE_BLOCKS // 2 and not self._unsettled(agreed[-1][0])
 
     def _unsettled(self, tip: bytes) -> list[str]:
-        promises = self.checkers.unsettled(tip)
+        now_ms = min(machine.now().wall_ms for machine in self._right())
+        promises = self.checkers.unsettled(tip, now_ms)
         return [
             f"n{promise.machine} took an entry at {promise.time_ms} ms that is neither confirmed nor void: "
             f"{promise.entry.txid.hex()[:8]}, nonce {promise.entry.nonce} of {promise.entry.sender.hex()[:8]}"
