@@ -22,4 +22,9 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
         "writes of a life before were committed in the next one (the simulator's own machine)",
     ),
     (Wish(370), "blocks came faster than they travelled, and no moment found all on one tip (the judgement)"),
+    (Wish(167), "the same, with two branches at the top"),
+    (
+        Wish(262),
+        "on demand, nothing is mined for entries that no right clock could put into a block (the judgement)",
+    ),
 )
