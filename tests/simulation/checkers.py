@@ -6,7 +6,7 @@ be judged when nothing is under way is looked at in quiet moments, by `look`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,8 @@ CLAIMS: Final = (Type.HELLO, Type.INVENTORY, Type.HEADERS, Type.BLOCK)
 """Messages that tell of what must be durable."""
 BUSY: Final = (events.Again, events.Persist, events.CheckSignatures)
 """Effects after which a machine is not at rest."""
+DISK_TROUBLE: Final = ("is full", "I/O error", "Input/output error", "No space left on device")
+"""What the reason of a halt says, where a disk is full or a write fails."""
 MAX_DIALLED: Final = 16
 """Connections that a node dials, beside those that it lets in."""
 MAX_HELD_BYTES: Final = (64 << 20) + (32 << 20)
@@ -96,7 +98,7 @@ class Checkers:
         self.bad_blocks: dict[bytes, str] = {}
         """Hashes of blocks that break the law, and how."""
         self.rivals: dict[tuple[bytes, int], dict[bytes, None]] = {}
-        """(sender, nonce) to the entries that anybody offered under it."""
+        """(sender, nonce) to the entries that a node whose clock is right took under it."""
         self._parameters = parameters
         self._honest = honest
         self._seen: dict[int, Seen] = {}
@@ -165,6 +167,7 @@ class Checkers:
         """Judge a new tip: valid, with the model's accounts, and heavier than the one before."""
         block = self._learn_branch(machine, tip)
         seen.latest_ms = max(seen.latest_ms, block.timestamp_ms)
+        left: dict[bytes, None] = {}
         if seen.tip:
             before = self.ledger.at(seen.tip)
             is_above = len(block.path) > before.height and block.path[before.height] == before.hash
@@ -177,10 +180,13 @@ class Checkers:
                 common = sum(1 for one, other in zip(block.path, before.path, strict=False) if one == other)
                 self.deepest = max(self.deepest, before.height - common + 1)
                 self.switches += 1
+                for block_hash in before.path[common:]:
+                    left.update(dict.fromkeys(self.ledger.at(block_hash).accounts))
         seen.tip = tip
-        self._compare_accounts(machine, block)
+        self._compare_accounts(machine, block, left)
 
-    def _compare_accounts(self, machine: Machine, block: Block) -> None:
+    def _compare_accounts(self, machine: Machine, block: Block, left: Iterable[bytes] = ()) -> None:
+        """Compare each account; `left`: of the branch that was undone, some of which may be no more."""
         store = machine.core.store
         for key, (balance, nonce) in block.accounts.items():
             account = store.account(key)
@@ -189,7 +195,7 @@ class Checkers:
                     f"{machine.name}: at block {block.height} the account {key.hex()[:8]} is {account}, "
                     f"by the law it has {balance} and nonce {nonce}"
                 )
-        for key in self.ledger.at(block.parent).accounts if block.height else ():
+        for key in [*left, *(self.ledger.at(block.parent).accounts if block.height else ())]:
             if key not in block.accounts and any(store.account(key)):
                 raise Failure(f"{machine.name}: an account that is empty is not: {key.hex()[:8]}")
         if self.ledger.supply(block.hash) != self.ledger.scheduled(block.height):
@@ -233,8 +239,8 @@ class Checkers:
         self._compare_accounts(machine, self._learn_branch(machine, tip))
 
     def halted(self, machine: Machine, reason: str) -> None:
-        """A machine gave up: only a disk that failed is a reason."""
-        if not self.seen(machine).may_halt:
+        """A machine gave up: only a disk that failed is a reason, and must be the one that is given."""
+        if not (self.seen(machine).may_halt and any(word in reason for word in DISK_TROUBLE)):
             raise Failure(f"{machine.name} halts without a fault of its machine: {reason}")
 
     # ---------------------------------------------------------------------------------------- what is said
@@ -279,8 +285,6 @@ class Checkers:
         """Somebody is about to offer these to a machine."""
         self._now_ms = now_ms
         self._typed[machine.build.number, request] = entries
-        for entry in entries:
-            self.rivals.setdefault((entry.sender, entry.nonce), {})[entry.txid] = None
 
     def answered(self, machine: Machine, effect: events.Answer | events.Refuse) -> None:
         """Note what a machine has promised."""
@@ -294,8 +298,11 @@ class Checkers:
             return
         for entry, result in zip(entries, results, strict=True):
             if isinstance(result, str):
-                self.accepted.setdefault(entry.txid, Accepted(entry, machine.build.number, self._now_ms))
                 self.seen(machine).promised[entry.txid] = entry
+                if machine.build.is_wrong:
+                    continue  # it may be the only one that takes an entry of its own time
+                self.accepted.setdefault(entry.txid, Accepted(entry, machine.build.number, self._now_ms))
+                self.rivals.setdefault((entry.sender, entry.nonce), {})[entry.txid] = None
 
     # ---------------------------------------------------------------------------------------- quiet moments
 
@@ -308,6 +315,9 @@ class Checkers:
         if machine.is_busy():
             return
         tip = self.ledger.at(core.store.tip().hash)
+        coins, due = machine.medium.coins(), sum(balance for balance, _ in tip.accounts.values())
+        if coins != due:
+            raise Failure(f"{machine.name}: its accounts hold {coins} together, by the law {due}")
         heaviest = self.seen(machine).work
         if tip.work < heaviest:
             raise Failure(
@@ -337,14 +347,16 @@ class Checkers:
         ]
         if not missing:
             return
-        between = {entry.txid: None for entry in machine.core.pending()}
+        waiting = machine.core.pending()
+        between = {entry.txid: None for entry in waiting}
+        taken = {(entry.sender, entry.nonce): None for entry in waiting}
         for txid in missing:
             entry = seen.promised[txid]
             _, nonce = tip.accounts.get(entry.sender, (0, 0))
             is_void = (
                 entry.nonce < nonce
                 or entry.timestamp_ms + self._parameters.lifetime_ms <= max(seen.latest_ms, tip.timestamp_ms)
-                or len(self.rivals[entry.sender, entry.nonce]) > 1
+                or (entry.sender, entry.nonce) in taken
             )
             if txid not in between and not is_void:
                 raise Failure(
@@ -378,6 +390,14 @@ class Checkers:
             if txid not in confirmed and not self._is_void(promise.entry, block, now_ms)
         ]
 
+    def _owes(self, sender: bytes, nonce: int) -> int:
+        """Return what all that was taken of a sender, and is not confirmed, costs together."""
+        return sum(
+            max(self.accepted[txid].entry.amount + self.accepted[txid].entry.fee for txid in txids)
+            for (owner, used), txids in self.rivals.items()
+            if owner == sender and used >= nonce
+        )
+
     def _is_void(self, entry: Entry, tip: Block, now_ms: int) -> bool:
         """Tell whether no block above this tip can hold it, or nothing obliges one to.
 
@@ -388,10 +408,11 @@ class Checkers:
             return True  # another entry has used it
         if entry.timestamp_ms + self._parameters.lifetime_ms < max(tip.timestamp_ms + 1, now_ms):
             return True
-        if len(self.rivals[entry.sender, entry.nonce]) > 1:
-            return True  # each node may hold another one of them; what is mined first decides
+        # Each node may hold another one of those taken under this nonce; what is mined first decides.
+        rivals = [self.accepted[txid].entry for txid in self.rivals[entry.sender, entry.nonce]]
+        if self._owes(entry.sender, nonce) > balance:
+            return True  # more was typed than there is: which of it fits depends on who has heard of what
         if entry.nonce == nonce:
-            return balance < entry.amount + entry.fee
-        before = self.rivals.get((entry.sender, entry.nonce - 1), {})
-        known = [self.accepted[txid].entry for txid in before if txid in self.accepted]
+            return any(balance < rival.amount + rival.fee for rival in rivals)
+        known = [self.accepted[txid].entry for txid in self.rivals.get((entry.sender, entry.nonce - 1), {})]
         return not known or all(self._is_void(one, tip, now_ms) for one in known)

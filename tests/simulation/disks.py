@@ -64,6 +64,9 @@ class Medium(Protocol):
     def fail_next(self) -> None:
         """Let the next write meet an I/O error at one of its steps, another one each time."""
 
+    def coins(self) -> int:
+        """Return what all accounts of the book hold together."""
+
     def close(self) -> None:
         """Let go of all files, in good order."""
 
@@ -112,6 +115,10 @@ class MemoryMedium:
     def fail_next(self) -> None:
         """Let the next write fail."""
         self._faults.fail_next()
+
+    def coins(self) -> int:
+        """Add up the accounts."""
+        return sum(account.balance for account in self.disk.accounts.values())
 
     def close(self) -> None:
         """Nothing is held."""
@@ -299,6 +306,11 @@ class FolderMedium:
             raise type(fault)(fault.message.replace(folder, ""), fault.hint.replace(folder, "")) from fault
         except StorageFault as fault:
             raise StorageFault(str(fault).replace(folder, "")) from fault
+
+    def coins(self) -> int:
+        """Have SQLite add up the accounts."""
+        row = self._open_book.writer.connection.execute("SELECT sum(balance) FROM accounts").fetchone()
+        return int(row[0] or 0)
 
     @property
     def _open_book(self) -> SqliteBook:

@@ -99,6 +99,8 @@ class Load:
     halving_interval: int = 2_000_000
     block_bytes: int = 1 << 20
     lifetime_ms: int = 14 * 86_400_000
+    first_coins: int = 100_000
+    """Of each wallet at genesis."""
     age_ms: int = 3_600_000
     """Of genesis when a world begins: an old one eases the first blocks, a young chain is ahead of its
     schedule now and then."""
@@ -150,9 +152,9 @@ def swarm(dice: Random) -> Profile:
         disk_full_every_ms=every(40, 200),
         disk_full_ms=dice.choice((5_000, 40_000)),
         disk_error_every_ms=every(40, 200),
-        real_disks=dice.choice((0, 0, 0, 0, 100, 300)),
-        clock_error_ms=some(dice.choice((100, 1_000, 5_000)), 0),
-        clock_drift_ppm=some(dice.choice((10, 100, 1_000)), 0),
+        real_disks=dice.choice((0, 0, 0, 100, 300, 1000)),
+        clock_error_ms=some(dice.choice((100, 1_000, 5_500)), 0),
+        clock_drift_ppm=some(dice.choice((100, 2_000)), 0),
         wrong_clocks=some(dice.choice((100, 200)), 0),
         clock_jump_every_ms=every(30, 120),
     )
@@ -171,6 +173,7 @@ def swarm(dice: Random) -> Profile:
         lifetime_ms=dice.choice((120_000, 14 * 86_400_000, 14 * 86_400_000)),
         adversaries=some(dice.choice((1, 1, 2, 3)), 0),
         age_ms=dice.choice((15_000, 3_600_000, 3_600_000)),
+        first_coins=dice.choice((1_000, 6_000, 100_000)),
     )
     return Profile(faults, load)
 

@@ -13,8 +13,6 @@ class Kernel:
 
     def __init__(self) -> None:
         self.now_ms = 0
-        self.actions = 0
-        """How many have happened."""
         self._heap: list[tuple[int, int, Action]] = []
         self._sequence = 0
 
@@ -32,6 +30,5 @@ class Kernel:
         heap = self._heap
         while heap and heap[0][0] <= time_ms:
             self.now_ms, _, do = heapq.heappop(heap)
-            self.actions += 1
             do()
         self.now_ms = max(self.now_ms, time_ms)

@@ -121,7 +121,6 @@ class Machine:
         self._dies_at_a_save = False
         self._dies_silently = False
         self._boot_ms = 0
-        self._connections = 0
         self._inbound: dict[int, None] = {}
 
     # ---------------------------------------------------------------------------------------- as a Party
@@ -166,7 +165,7 @@ class Machine:
         self._tick_ms = None
         self._boot_ms = self._around.kernel.now_ms - self._dice.randrange(1 << 32)
         try:
-            opened = self.medium.open()
+            opened = self.medium.open(self.now().wall_ms)
         except StorageFault as fault:
             self.is_up = False
             self._around.watcher.halted(self, str(fault))
@@ -203,6 +202,10 @@ class Machine:
         """Die after some of the next effects."""
         self._dies_in = self._dice.randrange(40)
         self._dies_silently = silently
+
+    def disarm(self) -> None:
+        """Take back a death that waits for its moment."""
+        self._dies_in, self._dies_at_a_save = None, False
 
     def crash_at_a_save(self, *, silently: bool) -> None:
         """Die while the file of pending entries is next written, between its steps or within one."""
@@ -277,11 +280,15 @@ class Machine:
         now_ms = self._around.kernel.now_ms
         drifted = now_ms * self.build.clock_drift_ppm // 1_000_000
         began_ms = self._around.parameters.genesis_ms + self._around.age_ms
-        return Now(began_ms + now_ms + self.clock_error_ms + drifted, now_ms - self._boot_ms)
+        return Now(began_ms + now_ms + self.clock_error_ms + drifted, now_ms + drifted - self._boot_ms)
 
     def _plan_tick(self) -> None:
         now = self.now()
-        due_ms = self._around.kernel.now_ms + max(1, self.core.deadline(now) - now.mono_ms)
+        # A slow clock shows the deadline that much later; one look too early does no harm.
+        away_ms = max(1, self.core.deadline(now) - now.mono_ms)
+        due_ms = (
+            self._around.kernel.now_ms + away_ms + max(0, -away_ms * self.build.clock_drift_ppm // 1_000_000)
+        )
         if self._tick_ms is None or due_ms < self._tick_ms:
             self._tick_ms = due_ms
             self._around.kernel.at(due_ms, self.guarded(lambda: self._tick(due_ms)))

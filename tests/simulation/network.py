@@ -87,7 +87,6 @@ class Network:
 
     def __init__(self, kernel: Kernel, trace: Trace, faults: Faults, dice: Random) -> None:
         self.faults = faults
-        self.segments = 0
         self.bytes = 0
         """Of all that was sent."""
         self.uplink: Uplink | None = None
@@ -153,7 +152,6 @@ class Network:
         way = self._ways.get(number)
         if way is None:
             return
-        self.segments += 1
         self.bytes += len(data)
         if way.waiting and way.waiting + len(data) > MAX_UNSENT:
             self._reset(way, "never reads")

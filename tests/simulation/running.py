@@ -88,7 +88,12 @@ def _fast_folder() -> str | None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; return 0, or 1 where a run failed."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.verbose and options.seeds is not None:
+        parser.error("--verbose prints one world: leave out --seeds")
+    if options.jobs > 1 and options.seeds is None:
+        parser.error("--jobs is for many worlds: say how many with --seeds")
     if options.seeds is not None:
         first = options.seed
         wishes = [

@@ -104,6 +104,19 @@ def keep_what_is_used(world: World, machine: Machine) -> None:
     world.checkers.look(machine)
 
 
+def mint_a_coin(world: World, machine: Machine) -> None:
+    """An account that the law knows nothing of, in the disk's table alone."""
+    assert isinstance(machine.medium, MemoryMedium)
+    machine.medium.disk.accounts[bytes(32)] = Account(1, 0)
+    world.checkers.look(machine)
+
+
+def blame_the_accounts_on_a_full_disk(world: World, machine: Machine) -> None:
+    world.checkers.seen(machine).may_halt = True
+    world.checkers.halted(machine, "the disk of book.sqlite is full")
+    world.checkers.halted(machine, "the accounts on this disk do not fit its blocks")
+
+
 def fill_the_address_book(world: World, machine: Machine) -> None:
     book = machine.core.links.book.addresses
     for number in range(3_000):
@@ -142,6 +155,8 @@ def forget_a_promise(world: World, machine: Machine) -> None:
         (tell_of_a_header_that_is_not_there, r"tells a peer of block .*, which is not durable"),
         (blame_a_friend, r"n0 blames n1, which is honest"),
         (halt_without_a_reason, r"halts without a fault of its machine: out of sorts"),
+        (blame_the_accounts_on_a_full_disk, r"halts without a fault of its machine: the accounts"),
+        (mint_a_coin, r"its accounts hold \d+ together, by the law \d+"),
         (hold_a_heavier_branch, r"it holds a valid branch of work"),
         (go_back_to_a_lighter_branch, r"which is not heavier"),
         (keep_what_is_used, r"holds an entry as pending whose nonce \d+ is used"),

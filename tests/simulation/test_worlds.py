@@ -14,7 +14,9 @@ import pytest
 from tests.simulation import running
 from tests.simulation.failed import FAILED
 from tests.simulation.faults import PROFILES
+from tests.simulation.machine import Machine
 from tests.simulation.running import Wish
+from tests.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
 SWARM = int(os.environ.get("SIMULATION_SEEDS", "300"))
@@ -70,6 +72,18 @@ def test_a_failure_is_printed_with_what_led_to_it_and_how_to_have_it_again(
     assert "seed 7 FAILED: not settled" in output
     assert "again: python -m tests.simulation --seed 7 --profile calm --nodes 5 --until 9" in output
     assert len(traces(output)) == 1
+
+
+def test_a_world_in_which_nobody_mines_any_more_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    heal = World._heal
+
+    def heal_and_stop_mining(world: World) -> None:
+        heal(world)
+        monkeypatch.setattr(Machine, "_solve", lambda *_: None)
+
+    monkeypatch.setattr(World, "_heal", heal_and_stop_mining)
+    ran = running.run(Wish(1, 5, "calm", 20))
+    assert ran.failure.startswith("not settled")
 
 
 @pytest.mark.parametrize("arguments, word", [(["--nodes", "none"], "--nodes"), (["--profile", "x"], "x")])

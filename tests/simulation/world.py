@@ -28,7 +28,7 @@ from tests.simulation.kernel import Kernel
 from tests.simulation.ledger import Ledger, read_terms
 from tests.simulation.machine import Build, Machine, Surroundings, address_of
 from tests.simulation.network import Network, Party
-from tests.simulation.people import People
+from tests.simulation.people import People, last_wallet
 from tests.simulation.trace import Trace
 
 DRIFT_MS: Final = 30_000
@@ -41,11 +41,15 @@ START_MS: Final = 1_000
 SETTLE_MS: Final = 400_000
 """Longer than a node waits before it dials a friend again."""
 SETTLE_BLOCKS: Final = 12
-BEHIND_BLOCKS: Final = 3
+BEHIND_BLOCKS: Final = 6
 """How far a node may be behind where the chain grows too fast for it ever to be at rest."""
 MAX_PEERS: Final = 32
-FIRST_COINS: Final = 100_000
-"""What each wallet has at genesis."""
+AFTERWARDS_MS: Final = 3_000
+"""How long a world goes on after its last starts."""
+LAST_COINS: Final = 1_000
+"""What each wallet has that pays when the trouble is over."""
+PROVE_MS: Final = 30_000
+"""After so long another payment is typed, where the first has not been confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,6 @@ class Outcome:
 
     trace: str
     virtual_ms: int
-    actions: int
     steps: int
     height: int
     accepted: int
@@ -76,8 +79,8 @@ class Outcome:
     """From the end of the trouble to one tip."""
 
 
-def parameters_of(load: Load, wallets: list[Key]) -> Parameters:
-    """Return the terms of a world's network."""
+def parameters_of(load: Load, allocations: list[tuple[bytes, int]]) -> Parameters:
+    """Return the terms of a world's network; `allocations` of its genesis: (key, amount)."""
     found = replace(
         params.BUILT_IN,
         name="simulated",
@@ -88,7 +91,7 @@ def parameters_of(load: Load, wallets: list[Key]) -> Parameters:
         genesis_bits=0x2000FFFF,  # one in 256 hashes
         easiest_bits=0x207FFFFF,
         halving_interval=load.halving_interval,
-        allocations=tuple(sorted((wallet.public, FIRST_COINS) for wallet in wallets)),
+        allocations=tuple(sorted(allocations)),
         maximum_block_bytes=load.block_bytes,
         drift_ms=DRIFT_MS,
         lifetime_ms=load.lifetime_ms,
@@ -109,7 +112,9 @@ class World:
         self._dice = self._dice_for("world")
         wallets = [key(f"wallet {number}") for number in range(settings.nodes)]
         hostile = [wallet_of(number) for number in range(self.load.adversaries)]
-        self.parameters = parameters_of(self.load, [*wallets, *hostile])
+        coins = [(wallet.public, self.load.first_coins) for wallet in [*wallets, *hostile]]
+        coins += [(last_wallet(number).public, LAST_COINS) for number in range(settings.nodes)]
+        self.parameters = parameters_of(self.load, coins)
         self.network_id = network_id(self.parameters)
         self.network = Network(self.kernel, self.trace, self.faults, self._dice_for("network"))
         honest = {address_of(number)[0]: f"n{number}" for number in range(settings.nodes)}
@@ -130,6 +135,8 @@ class World:
             self.load.adversaries, self.load.adversary_kinds, self._scene(), self._dice_for("adversaries")
         )
         self._is_troubled = True
+        self._last_payments: dict[int, list[bytes]] = {}
+        """By machine, txids of what was typed there after the trouble."""
         self._starting: dict[int, None] = {}
         """Numbers of machines that are down and will be started."""
 
@@ -160,7 +167,8 @@ class World:
             self._right_so_far[number] = None
         error = dice.randint(-faults.clock_error_ms, faults.clock_error_ms)
         if is_wrong:
-            error = dice.choice((-1, 1)) * dice.randint(2 * DRIFT_MS, 3_600_000)
+            least, most = dice.choice(((DRIFT_MS // 4 + 1, 2 * DRIFT_MS), (2 * DRIFT_MS, 3_600_000)))
+            error = dice.choice((-1, 1)) * dice.randint(least, most)
         build = Build(
             number=number,
             key=wallet,
@@ -208,7 +216,6 @@ class World:
         return Outcome(
             trace=self.trace.hex,
             virtual_ms=self.kernel.now_ms,
-            actions=self.kernel.actions,
             steps=sum(machine.steps for machine in self.machines),
             height=self._common_tip_height(),
             accepted=len(self.checkers.accepted),
@@ -307,7 +314,7 @@ class World:
 
     def _partition(self) -> None:
         dice = self._dice
-        parties: list[Party] = list(self.machines)
+        parties: list[Party] = [*self.machines, *self.adversaries]
         dice.shuffle(parties)
         at = dice.randrange(1, max(2, len(parties)))
         one_way = dice.randrange(1000) < self.faults.one_way
@@ -351,7 +358,9 @@ class World:
         self.network.faults = self.faults = healed(self.faults)
         for machine in self.machines:
             machine.resume()
+            machine.disarm()
             machine.medium.fill(full=False)
+            self._start(machine)
         for adversary in self.adversaries:
             adversary.rest()
         self.network.mend_all()
@@ -364,12 +373,29 @@ class World:
         )
         limit_ms = start_ms + SETTLE_MS + SETTLE_BLOCKS * self.load.interval_ms
         while self.kernel.now_ms < limit_ms:
+            if (self.kernel.now_ms - start_ms) % PROVE_MS == 0:
+                self._pay_at_last()
             self.kernel.run_until(self.kernel.now_ms + LOOK_MS)
             if self._is_settled():
                 return self.kernel.now_ms - start_ms
         if self._keeps_up(height):
             return self.kernel.now_ms - start_ms
         raise Failure(self._why_unsettled())
+
+    def _pay_at_last(self) -> None:
+        """Have somebody pay at each node: only a network that lives can settle that."""
+        for machine in self._right():
+            if machine.is_up and not self._has_paid(machine, machine.core.store.durable_tip().hash):
+                txid = self.people.pay_at_last(machine, self.kernel.now_ms)
+                self._last_payments.setdefault(machine.build.number, []).append(txid)
+
+    def _lives(self, tip: bytes) -> bool:
+        """Tell whether a payment typed at each node, after the trouble, is in this chain."""
+        return all(self._has_paid(machine, tip) for machine in self._right())
+
+    def _has_paid(self, machine: Machine, tip: bytes) -> bool:
+        typed = self._last_payments.get(machine.build.number, ())
+        return any(self.checkers.ledger.confirmed(tip, txid) for txid in typed)
 
     def _right(self) -> list[Machine]:
         return [machine for machine in self.machines if not machine.build.is_wrong]
@@ -379,7 +405,8 @@ class World:
         if not all(machine.is_up and not machine.is_busy() for machine in right):
             return False
         tips = {machine.core.store.durable_tip().hash: None for machine in right}
-        return len(tips) == 1 and not self._unsettled(next(iter(tips)))
+        tip = next(iter(tips))
+        return len(tips) == 1 and self._lives(tip) and not self._unsettled(tip)
 
     def _keeps_up(self, height: int) -> bool:
         """Tell whether they agree on all but the last blocks of a chain that grows faster than it travels.
@@ -397,7 +424,9 @@ class World:
         )
         last = len(agreed) - 1
         is_near = max(tip.height for tip in tips) - last <= BEHIND_BLOCKS
-        return is_near and last >= height + SETTLE_BLOCKS // 2 and not self._unsettled(agreed[-1][0])
+        if not is_near or last < height + SETTLE_BLOCKS // 2:
+            return False
+        return self._lives(agreed[-1][0]) and not self._unsettled(agreed[-1][0])
 
     def _unsettled(self, tip: bytes) -> list[str]:
         now_ms = min(machine.now().wall_ms for machine in self._right())
@@ -406,7 +435,6 @@ class World:
             f"n{promise.machine} took an entry at {promise.time_ms} ms that is neither confirmed nor void: "
             f"{promise.entry.txid.hex()[:8]}, nonce {promise.entry.nonce} of {promise.entry.sender.hex()[:8]}"
             for promise in promises
-            if not self.machines[promise.machine].build.is_wrong
         ]
 
     def _why_unsettled(self) -> str:
@@ -428,12 +456,17 @@ class World:
 
     def _restart_all(self) -> None:
         """See that what each node has persisted opens again."""
+        tips = [machine.core.store.durable_tip() for machine in self.machines]
         for machine in self.machines:
             machine.crash(silently=False)
         for machine in self.machines:
             machine.boot()
             if not machine.is_up:
                 raise Failure(f"{machine.name} does not start again")
+        self.kernel.run_until(self.kernel.now_ms + AFTERWARDS_MS)
+        for machine, tip in zip(self.machines, tips, strict=True):
+            if machine.core.store.tip().work < tip.work:
+                raise Failure(f"{machine.name}: went back from work {tip.work} with its last start")
 
     def _common_tip_height(self) -> int:
         return max(machine.core.store.durable_tip().height for machine in self._right())
