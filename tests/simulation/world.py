@@ -7,7 +7,7 @@ tip, with everything that was promised in it or void.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -378,7 +378,7 @@ class World:
             self.kernel.run_until(self.kernel.now_ms + LOOK_MS)
             if self._is_settled():
                 return self.kernel.now_ms - start_ms
-        if self._keeps_up(height):
+        if self._keeps_up(height) or self._is_tied():
             return self.kernel.now_ms - start_ms
         raise Failure(self._why_unsettled())
 
@@ -417,16 +417,30 @@ class World:
         if not all(machine.is_up for machine in right):
             return False
         tips = [self.checkers.ledger.at(machine.core.store.durable_tip().hash) for machine in right]
-        agreed = list(
-            takewhile(
-                lambda row: len(dict.fromkeys(row)) == 1, zip(*(tip.path for tip in tips), strict=False)
-            )
-        )
+        agreed = _common([tip.path for tip in tips])
         last = len(agreed) - 1
         is_near = max(tip.height for tip in tips) - last <= BEHIND_BLOCKS
         if not is_near or last < height + SETTLE_BLOCKS // 2:
             return False
-        return self._lives(agreed[-1][0]) and not self._unsettled(agreed[-1][0])
+        return self._lives(agreed[-1]) and not self._unsettled(agreed[-1])
+
+    def _is_tied(self) -> bool:
+        """Tell whether they are at rest on two short branches of the same work, of which no miner knows both.
+
+        On demand the next payment ends such a tie. Only the nodes between the two sides know of it, and where
+        none of them mines, nobody does before.
+        """
+        right = self._right()
+        if not all(machine.is_up and not machine.is_busy() for machine in right):
+            return False
+        tips = {machine.core.store.durable_tip().hash: None for machine in right}
+        blocks = [self.checkers.ledger.at(tip) for tip in tips]
+        works = {block.work: None for block in blocks}
+        depth = max(block.height for block in blocks) - (len(_common([block.path for block in blocks])) - 1)
+        if len(works) > 1 or depth > BEHIND_BLOCKS:
+            return False
+        knows = any(machine.core.chain.rivals() for machine in right if machine.build.mode != "off")
+        return not knows and all(self._lives(tip) and not self._unsettled(tip) for tip in tips)
 
     def _unsettled(self, tip: bytes) -> list[str]:
         now_ms = min(machine.now().wall_ms for machine in self._right())
@@ -470,3 +484,9 @@ class World:
 
     def _common_tip_height(self) -> int:
         return max(machine.core.store.durable_tip().height for machine in self._right())
+
+
+def _common(paths: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """Return what all paths begin with."""
+    rows = takewhile(lambda row: len(dict.fromkeys(row)) == 1, zip(*paths, strict=False))
+    return [row[0] for row in rows]
