@@ -73,6 +73,8 @@ class Seen:
     """As it was last looked at."""
     work: int = 0
     """Of the heaviest valid block whose body is durable."""
+    lost: dict[bytes, None] = field(default_factory=dict)
+    """Of the promised, what another entry kept out of a chain once: no node waits for that to change."""
     is_fresh: bool = False
     """It was started, and has not been at rest since."""
     may_halt: bool = False
@@ -184,6 +186,10 @@ class Checkers:
                     left.update(dict.fromkeys(self.ledger.at(block_hash).accounts))
         seen.tip = tip
         self._compare_accounts(machine, block, left)
+        for txid, entry in seen.promised.items():
+            is_used = entry.nonce < block.accounts.get(entry.sender, (0, 0))[1]
+            if is_used and not self.ledger.confirmed(tip, txid):
+                seen.lost[txid] = None
 
     def _compare_accounts(self, machine: Machine, block: Block, left: Iterable[bytes] = ()) -> None:
         """Compare each account; `left`: of the branch that was undone, some of which may be no more."""
@@ -357,6 +363,7 @@ class Checkers:
                 entry.nonce < nonce
                 or entry.timestamp_ms + self._parameters.lifetime_ms <= max(seen.latest_ms, tip.timestamp_ms)
                 or (entry.sender, entry.nonce) in taken
+                or txid in seen.lost
             )
             if txid not in between and not is_void:
                 raise Failure(
