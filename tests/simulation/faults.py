@@ -74,6 +74,11 @@ class Faults:
     clock_jump_every_ms: int = 0
     """A clock is set: to another error within `clock_error_ms`."""
 
+    # Programs.
+    newer: int = 0
+    """Share of nodes, honest as the others, whose program is a newer one: HELLO names features, upgrades and
+    an agent that the others do not know, and now and then comes a message of a type that they skip."""
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -157,6 +162,7 @@ def swarm(dice: Random) -> Profile:
         clock_drift_ppm=some(dice.choice((100, 2_000)), 0),
         wrong_clocks=some(dice.choice((100, 200)), 0),
         clock_jump_every_ms=every(30, 120),
+        newer=some(dice.choice((100, 500, 900)), 0),
     )
     load = Load(
         pay_every_ms=dice.choice((1_500, 4_000, 12_000)),
@@ -213,6 +219,10 @@ def _clocks(_: Random) -> Profile:
     return Profile(faults, Load(steady_miners=500))
 
 
+def _versions(_: Random) -> Profile:
+    return Profile(Faults(newer=500), Load())
+
+
 def _hostile(dice: Random) -> Profile:
     drawn = swarm(dice)
     faults = dice.choice((Faults(), drawn.faults))
@@ -227,6 +237,7 @@ PROFILES: Final[Mapping[str, Callable[[Random], Profile]]] = {
     "partitions": _partitions,
     "disks": _disks,
     "clocks": _clocks,
+    "versions": _versions,
     "hostile": _hostile,
 }
 """By name; each draws from the dice of the seed."""

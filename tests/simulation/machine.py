@@ -22,6 +22,7 @@ from node.ledger.params import Parameters
 from node.links import KnownPeer, LinkSettings
 from node.storage.port import StorageFault
 from tests.building import Key
+from tests.simulation import newer
 from tests.simulation.disks import Medium
 from tests.simulation.kernel import Action, Kernel
 from tests.simulation.network import Network
@@ -86,6 +87,8 @@ class Build:
     clock_drift_ppm: int
     is_wrong: bool
     """Its clock is off by more than the network's drift."""
+    is_newer: bool = False
+    """It has a newer program than the others."""
 
 
 class Machine:
@@ -174,7 +177,7 @@ class Machine:
         links = LinkSettings(
             identity=build.key.public,
             sign=lambda message: signature.sign(build.key.seed, message),
-            agent="simulated",
+            agent=newer.AGENT if build.is_newer else "simulated",
             port=self.port,
             peers=build.peers,
             discovery=build.discovery,
@@ -184,6 +187,8 @@ class Machine:
         settings = CoreSettings(self._around.parameters, links, build.mode, build.key.public)
         dice = Random(self._dice.getrandbits(64))
         self.core = Core(settings, opened.store, dice, self.now(), peer_book=opened.peer_book)
+        if build.is_newer:
+            newer.greet(self.core.links)
         self._around.trace.tell(f"{self.name}: starts at height {opened.store.tip().height}")
         self._around.network.back(self)
         self._around.watcher.booted(self)
@@ -319,7 +324,7 @@ class Machine:
         match effect:
             case events.Send():
                 around.watcher.sends(self, effect)
-                around.network.send(effect.connection, effect.data)
+                around.network.send(effect.connection, self._as_said(effect))
             case events.Persist() | events.SavePending() | events.SavePeers():
                 self._writes.append(effect)
                 if not self._under_way:
@@ -345,6 +350,15 @@ class Machine:
                 self._job = None
             case events.Halt():
                 self._halt(effect.reason)
+
+    def _as_said(self, effect: events.Send) -> bytes:
+        """Return what leaves: a newer program says more now and then."""
+        if not self.build.is_newer or self._dice.randrange(newer.SELDOM):
+            return effect.data
+        session = self.core.sessions.get(effect.connection)
+        more = newer.unknown(self._dice, is_met=session is not None and session.is_open)
+        self._around.trace.note(f"{self.name} says {len(more)} bytes that are not known yet")
+        return more + effect.data
 
     def _begin_to_write(self) -> None:
         """Take all that is queued, as the daemon's writing thread does; it is done after a while."""

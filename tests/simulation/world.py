@@ -180,6 +180,7 @@ class World:
             clock_error_ms=error,
             clock_drift_ppm=dice.randint(-faults.clock_drift_ppm, faults.clock_drift_ppm),
             is_wrong=is_wrong,
+            is_newer=dice.randrange(1000) < faults.newer,
         )
         medium: Medium = MemoryMedium(self.parameters)
         if dice.randrange(1000) < faults.real_disks:
