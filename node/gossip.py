@@ -201,6 +201,24 @@ class Gossip:
         self._sessions.send(session.connection, Headers(headers), batch)
         self._sync.told(session.connection, record)
 
+    def rival(self, record: BlockRecord, batch: int) -> None:
+        """Tell of a block beside the tip with the tip's own work, once it is durable.
+
+        The first seen stays the tip. But a tie that meets at nodes that do not mine would last until the next
+        payment: nobody who could end it knows of both sides.
+        """
+        tree = self._chain.tree
+        for session in self._sessions.open():
+            known = self._sync.known_to(session.connection)
+            if any(tree.is_ancestor(record, one) for one in known):
+                continue
+            forks = [tree.fork_point(record, one) for one in known or (self._chain.tip,)]
+            fork = max(forks, key=lambda one: one.height)
+            # A longer one could not be asked for: headers are given out of the main chain only.
+            if record.height - fork.height <= TOLD_AT_ONCE:
+                headers = tuple(block.header.raw for block in tree.path(fork, record))
+                self._sessions.send(session.connection, Headers(headers), batch)
+
     def asked_for_headers(self, connection: int, asked: GetHeaders) -> None:
         """Answer GET_HEADERS from the main chain."""
         start = 0
