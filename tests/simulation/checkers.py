@@ -21,6 +21,7 @@ from node.messages import BlockMessage, Headers, Hello, Inventory, Kind, Message
 from node.storage.port import Standing
 from tests.simulation.ledger import Block, Broken, Ledger, Unknown, hash_of
 from tests.simulation.machine import Machine
+from tests.simulation.network import most_unsent
 
 CLAIMS: Final = (Type.HELLO, Type.INVENTORY, Type.HEADERS, Type.BLOCK)
 """Messages that tell of what must be durable."""
@@ -28,10 +29,16 @@ BUSY: Final = (events.Again, events.Persist, events.CheckSignatures)
 """Effects after which a machine is not at rest."""
 DISK_TROUBLE: Final = ("is full", "I/O error", "Input/output error", "No space left on device")
 """What the reason of a halt says, where a disk is full or a write fails."""
+ROOMY: Final = 1_000
+"""Pending entries that a node must hold so that no world fills it."""
 MAX_DIALLED: Final = 16
 """Connections that a node dials, beside those that it lets in."""
 MAX_HELD_BYTES: Final = (64 << 20) + (32 << 20)
 """Of blocks that wait to be connected, and those on their way."""
+
+
+MAX_MESSAGE: Final = 2 << 20
+"""The longest message beside a block, of which the rest has not come, and what came with its end."""
 
 
 class Failure(Exception):
@@ -42,16 +49,47 @@ def bounds(machine: Machine) -> Iterator[tuple[str, int, int]]:
     """Yield what others can fill: what it is, how much there is, how much there may be."""
     core = machine.core
     book = core.links.book
+    intake, mempool = core.intake, core.mempool
+    block_bytes = core.parameters.maximum_block_bytes
     yield "connections", len(core.sessions.every()), machine.build.max_peers + MAX_DIALLED
     yield "headers from the future", core.chain.headers.parked_count(), 64
     yield "bytes of blocks held", core.chain.held_bytes, MAX_HELD_BYTES
-    yield "pending entries", len(core.mempool), 50_000
+    yield "pending entries", len(core.mempool), machine.build.pool_entries
     yield "bytes of pending entries", core.mempool.size, 16 << 20
     yield "signatures asked for", machine.checks_out, 64
     yield "addresses", len(book.addresses), 2_000 + len(machine.build.peers)
     yield "bans", len(book.bans(machine.now().wall_ms)), 1_000
+    yield "entries in check", len(intake._in_check), 10_000
+    yield "signatures in check", core._checks.in_flight, 10_000 + 8_192 + block_bytes // 100
+    yield "entries turned away", len(intake._turned_away), 10_000
+    yield "entries verified", len(intake.verified), 100_000
+    yield "nonces taken by others", len(mempool._winners), 10_000
+    yield "own entries confirmed", len(mempool._own_confirmed), 10_000
+    yield "own entries unheard", len(core.gossip._unheard), machine.build.pool_entries + 1_000
+    yield "requests to mine", len(core.mining._asked), 16
+    yield "hosts and identities charged", len(book._scores._debts), 2_000
+    yield "nonces of greetings", len(core.links._nonces), 512
+    yield "refusals told", len(core.links._told_refusals), machine.build.max_peers
+    yield "blocks asked for", len(core.sync._owner), 16 * len(core.sessions.every())
+    yield "blocks in the window", len(core.sync._window), 1_024
+    yield "entries asked for", len(core.gossip._fetching._asked), 1_000 * len(core.sessions.every())
+    most_unread = 2 * most_unsent(block_bytes)
     for session in core.sessions.every():
-        yield "bytes held for a peer", core.out.held_bytes(session.connection), 20 << 20
+        yield "bytes for a peer", session.unsent, most_unread
+        yield "bytes held for a peer", core.out.held_bytes(session.connection), most_unread
+        yield "bytes of a message", len(session.link._buffer), 2 * block_bytes + MAX_MESSAGE
+    for told in core.gossip._peers.values():
+        yield "entries known to a peer", len(told.known), 20_000
+        yield "entries to tell", len(told.to_tell), machine.build.pool_entries + 1_000
+        yield "blocks to serve", len(told.to_serve), 64
+    for asked in core.gossip._fetching._peers.values():
+        yield "entries told of", len(asked.backlog), 60_000
+        yield "entries asked of a peer", asked.asked, 1_000
+    for peer in core.sync._peers.values():
+        yield "blocks asked of a peer", len(peer.in_flight), 16
+        yield "late blocks", len(peer.late), 256
+        yield "missing blocks", len(peer.missing), 256
+        yield "batches measured", len(peer.measured.batches) if peer.measured else 0, 1 << 21
 
 
 @dataclass(slots=True)
@@ -59,7 +97,8 @@ class Accepted:
     """An entry that a node has told somebody it took."""
 
     entry: Entry
-    machine: int
+    machines: dict[int, None]
+    """Those that told so while their clocks were right."""
     time_ms: int
 
 
@@ -74,7 +113,8 @@ class Seen:
     work: int = 0
     """Of the heaviest valid block whose body is durable."""
     lost: dict[bytes, None] = field(default_factory=dict)
-    """Of the promised, what another entry kept out of a chain once: no node waits for that to change."""
+    """What another entry kept out of a chain once, or out of a pool that holds few: no node waits for that to
+    change."""
     is_fresh: bool = False
     """It was started, and has not been at rest since."""
     may_halt: bool = False
@@ -83,6 +123,10 @@ class Seen:
     """What it has told somebody it took, by txid."""
     latest_ms: int = 0
     """The latest time of a tip that it was ever on: what had expired there is gone for good."""
+    pool: dict[bytes, Entry] = field(default_factory=dict)
+    """What waited after its last step, by txid; followed only where a node holds few."""
+    undone: dict[bytes, None] = field(default_factory=dict)
+    """Txids of blocks that it left: back among what waits only where there is room."""
     parked: dict[bytes, int] = field(default_factory=dict)
     """When the headers from the future are due that waited at the last look, by hash."""
 
@@ -101,6 +145,13 @@ class Checkers:
         """Hashes of blocks that break the law, and how."""
         self.rivals: dict[tuple[bytes, int], dict[bytes, None]] = {}
         """(sender, nonce) to the entries that a node whose clock is right took under it."""
+        self.crowded: dict[bytes, None] = {}
+        """Txids of what some node had no room for: no promise of the network any more."""
+        self.released: dict[bytes, None] = {}
+        """Txids of what only nodes took whose clocks were set wrong since."""
+        self.looks = 0
+        self.skipped = 0
+        """Looks that met a busy machine."""
         self._parameters = parameters
         self._honest = honest
         self._seen: dict[int, Seen] = {}
@@ -109,7 +160,10 @@ class Checkers:
 
     def seen(self, machine: Machine) -> Seen:
         """Return what is known of a machine."""
-        return self._seen.setdefault(machine.build.number, Seen())
+        seen = self._seen.get(machine.build.number)
+        if seen is None:
+            seen = self._seen[machine.build.number] = Seen()
+        return seen
 
     # ---------------------------------------------------------------------------------------- blocks
 
@@ -152,13 +206,58 @@ class Checkers:
                 self._blames(machine, effect)
         tip = machine.core.store.tip().hash
         seen = self.seen(machine)
-        if tip != seen.tip:
+        is_same_tip = tip == seen.tip
+        if not is_same_tip:
             self._moved(machine, seen, tip)
+        if machine.build.pool_entries < ROOMY:
+            self._watch_pool(machine, seen, effects, is_same_tip=is_same_tip)
         is_at_rest = not machine.is_busy() and not any(isinstance(effect, BUSY) for effect in effects)
         if seen.is_fresh and is_at_rest:
             # Before anybody else could tell it again of what it had promised to keep.
             seen.is_fresh = False
             self._judge_promises(machine, self.ledger.at(tip))
+
+    def _watch_pool(
+        self, machine: Machine, seen: Seen, effects: Sequence[Effect], *, is_same_tip: bool
+    ) -> None:
+        """See that what leaves the pool or is kept out of it for want of room could not stay, and note it."""
+        pool, most = machine.core.mempool, machine.build.pool_entries
+        before, seen.pool = seen.pool, {pending.entry.txid: pending.entry for pending in pool}
+        no_room = [
+            bytes.fromhex(str(effect.fields["txid"]))
+            for effect in effects
+            if isinstance(effect, Notice) and effect.fields.get("code") == "mempool-full"
+        ]
+        gone = [txid for txid in before if txid not in seen.pool]
+        evicted = self._without_reason(seen, before, gone) if gone else []
+        if (no_room or evicted) and is_same_tip and len(pool) < most:
+            raise Failure(
+                f"{machine.name}: has room for {most} pending entries, holds {len(pool)}, takes none"
+            )
+        for txid in evicted:
+            if txid in seen.promised:
+                raise Failure(f"{machine.name}: evicted entry {txid.hex()[:8]}, which was typed there")
+        self.crowded.update(dict.fromkeys([*no_room, *evicted]))
+
+    def _without_reason(self, seen: Seen, before: dict[bytes, Entry], gone: list[bytes]) -> list[bytes]:
+        """Return those that left the pool neither for a block nor for their lifetime nor for a rival.
+
+        What a rival took the place of is noted: the rival itself may be evicted later.
+        """
+        accounts = self.ledger.at(seen.tip).accounts
+        taken = {(entry.sender, entry.nonce): None for entry in seen.pool.values()}
+        found = []
+        for txid in gone:
+            entry = before[txid]
+            if (entry.sender, entry.nonce) in taken:
+                seen.lost[txid] = self.crowded[txid] = None
+            elif not (
+                entry.nonce < accounts.get(entry.sender, (0, 0))[1]
+                or entry.timestamp_ms + self._parameters.lifetime_ms <= seen.latest_ms
+                or txid in seen.undone
+            ):
+                found.append(txid)
+        return found
 
     def _blames(self, machine: Machine, notice: Notice) -> None:
         host = str(notice.fields["host"])
@@ -184,12 +283,21 @@ class Checkers:
                 self.switches += 1
                 for block_hash in before.path[common:]:
                     left.update(dict.fromkeys(self.ledger.at(block_hash).accounts))
+                self._left(machine, seen, before.path[common:])
         seen.tip = tip
         self._compare_accounts(machine, block, left)
         for txid, entry in seen.promised.items():
             is_used = entry.nonce < block.accounts.get(entry.sender, (0, 0))[1]
             if is_used and not self.ledger.confirmed(tip, txid):
                 seen.lost[txid] = None
+
+    def _left(self, machine: Machine, seen: Seen, hashes: Iterable[bytes]) -> None:
+        """Note what was in blocks that a node left, where it may have no room to let it wait again."""
+        if machine.build.pool_entries >= ROOMY:
+            return
+        for block_hash in hashes:
+            seen.undone.update(dict.fromkeys(self.ledger.at(block_hash).txids))
+        self.crowded.update(seen.undone)
 
     def _compare_accounts(self, machine: Machine, block: Block, left: Iterable[bytes] = ()) -> None:
         """Compare each account; `left`: of the branch that was undone, some of which may be no more."""
@@ -240,9 +348,14 @@ class Checkers:
             ):
                 raise Failure(f"{machine.name}: a block that was durable is gone: {block_hash.hex()[:8]}")
         tip = store.tip().hash
+        block = self._learn_branch(machine, tip)
+        if seen.tip:
+            path = dict.fromkeys(block.path)
+            self._left(machine, seen, [one for one in self.ledger.at(seen.tip).path if one not in path])
         seen.tip = tip
         seen.parked.clear()
-        self._compare_accounts(machine, self._learn_branch(machine, tip))
+        seen.pool.clear()
+        self._compare_accounts(machine, block)
 
     def halted(self, machine: Machine, reason: str) -> None:
         """A machine gave up: only a disk that failed is a reason, and must be the one that is given."""
@@ -305,9 +418,10 @@ class Checkers:
         for entry, result in zip(entries, results, strict=True):
             if isinstance(result, str):
                 self.seen(machine).promised[entry.txid] = entry
-                if machine.build.is_wrong:
+                if machine.is_wrong:
                     continue  # it may be the only one that takes an entry of its own time
-                self.accepted.setdefault(entry.txid, Accepted(entry, machine.build.number, self._now_ms))
+                accepted = self.accepted.setdefault(entry.txid, Accepted(entry, {}, self._now_ms))
+                accepted.machines[machine.build.number] = None
                 self.rivals.setdefault((entry.sender, entry.nonce), {})[entry.txid] = None
 
     # ---------------------------------------------------------------------------------------- quiet moments
@@ -318,7 +432,9 @@ class Checkers:
         for what, found, most in bounds(machine):
             if found > most:
                 raise Failure(f"{machine.name}: {what}: {found}, where {most} is the bound")
+        self.looks += 1
         if machine.is_busy():
+            self.skipped += 1
             return
         tip = self.ledger.at(core.store.tip().hash)
         coins, due = machine.medium.coins(), sum(balance for balance, _ in tip.accounts.values())
@@ -364,6 +480,7 @@ class Checkers:
                 or entry.timestamp_ms + self._parameters.lifetime_ms <= max(seen.latest_ms, tip.timestamp_ms)
                 or (entry.sender, entry.nonce) in taken
                 or txid in seen.lost
+                or txid in seen.undone
             )
             if txid not in between and not is_void:
                 raise Failure(
@@ -384,6 +501,12 @@ class Checkers:
                 raise Failure(f"{machine.name}: forgot block {block_hash.hex()[:8]} when its time had come")
 
     # ---------------------------------------------------------------------------------------- in the end
+
+    def release(self, wrong: Sequence[int]) -> None:
+        """Ask no more for what was promised only by machines whose clocks are wrong by now."""
+        for txid, accepted in self.accepted.items():
+            if all(machine in wrong for machine in accepted.machines):
+                self.released[txid] = None
 
     def unsettled(self, tip: bytes, now_ms: int) -> list[Accepted]:
         """Return what was promised and is neither in this chain nor void on it."""
@@ -411,6 +534,10 @@ class Checkers:
         No clock of a miner that is right is behind `now_ms`, and no block of theirs either.
         """
         balance, nonce = tip.accounts.get(entry.sender, (0, 0))
+        if entry.txid in self.released:
+            return True
+        if entry.txid in self.crowded:
+            return True  # whoever has room still may be no miner, and tells of it once
         if entry.nonce < nonce:
             return True  # another entry has used it
         if entry.timestamp_ms + self._parameters.lifetime_ms < max(tip.timestamp_ms + 1, now_ms):

@@ -73,6 +73,10 @@ class Faults:
     """Share of nodes whose clock is off by more, up to an hour."""
     clock_jump_every_ms: int = 0
     """A clock is set: to another error within `clock_error_ms`."""
+    mended_clocks: int = 0
+    """Share of wrong clocks that are set right before the trouble is over; the node must then keep up."""
+    spoilt_clocks: int = 0
+    """Share of right clocks that are set wrong before that; the node need keep up no more."""
 
     # Programs.
     newer: int = 0
@@ -106,6 +110,10 @@ class Load:
     lifetime_ms: int = 14 * 86_400_000
     first_coins: int = 100_000
     """Of each wallet at genesis."""
+    pool_entries: int = 50_000
+    """How many pending entries a node holds; what has no room is refused or evicted."""
+    places: int = 32
+    """How many connections a node takes."""
     age_ms: int = 3_600_000
     """Of genesis when a world begins: an old one eases the first blocks, a young chain is ahead of its
     schedule now and then."""
@@ -162,6 +170,8 @@ def swarm(dice: Random) -> Profile:
         clock_drift_ppm=some(dice.choice((100, 2_000)), 0),
         wrong_clocks=some(dice.choice((100, 200)), 0),
         clock_jump_every_ms=every(30, 120),
+        mended_clocks=dice.choice((0, 500, 1000)),
+        spoilt_clocks=some(dice.choice((100, 200)), 0),
         newer=some(dice.choice((100, 500, 900)), 0),
     )
     load = Load(
@@ -180,6 +190,8 @@ def swarm(dice: Random) -> Profile:
         adversaries=some(dice.choice((1, 1, 2, 3)), 0),
         age_ms=dice.choice((15_000, 3_600_000, 3_600_000)),
         first_coins=dice.choice((1_000, 6_000, 100_000)),
+        pool_entries=some(dice.choice((4, 8, 16)), 50_000),
+        places=dice.choice((12, 32, 32)),
     )
     return Profile(faults, load)
 
@@ -215,12 +227,23 @@ def _disks(_: Random) -> Profile:
 
 
 def _clocks(_: Random) -> Profile:
-    faults = Faults(clock_error_ms=5_000, clock_drift_ppm=1_000, wrong_clocks=200, clock_jump_every_ms=40_000)
+    faults = Faults(
+        clock_error_ms=5_000,
+        clock_drift_ppm=1_000,
+        wrong_clocks=250,
+        clock_jump_every_ms=40_000,
+        mended_clocks=500,
+        spoilt_clocks=150,
+    )
     return Profile(faults, Load(steady_miners=500))
 
 
 def _versions(_: Random) -> Profile:
     return Profile(Faults(newer=500), Load())
+
+
+def _tight(_: Random) -> Profile:
+    return Profile(Faults(), Load(pay_every_ms=500, steady_miners=200, pool_entries=8, places=12))
 
 
 def _hostile(dice: Random) -> Profile:
@@ -238,6 +261,7 @@ PROFILES: Final[Mapping[str, Callable[[Random], Profile]]] = {
     "disks": _disks,
     "clocks": _clocks,
     "versions": _versions,
+    "tight": _tight,
     "hostile": _hostile,
 }
 """By name; each draws from the dice of the seed."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from node import events
 from node import pow as proof_of_work
@@ -70,6 +70,15 @@ class Surroundings:
     """Of signatures, which are the same for all: a pure function is worked out once."""
 
 
+class Turn(NamedTuple):
+    """A clock is set by somebody, once."""
+
+    time_ms: int
+    error_ms: int
+    is_wrong: bool
+    """It is off by more than the network's drift from then on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """What a machine is from the beginning."""
@@ -86,9 +95,13 @@ class Build:
     clock_error_ms: int
     clock_drift_ppm: int
     is_wrong: bool
-    """Its clock is off by more than the network's drift."""
+    """Its clock is off by more than the network's drift, at first."""
+    turns: Turn | None = None
+    """When its clock is set right, or wrong."""
     is_newer: bool = False
     """It has a newer program than the others."""
+    pool_entries: int = 50_000
+    """Pending entries that it holds at most."""
 
 
 class Machine:
@@ -100,6 +113,8 @@ class Machine:
         self.host, self.port = address_of(build.number)
         self.medium = medium
         self.clock_error_ms = build.clock_error_ms
+        self.is_wrong = build.is_wrong
+        """Its clock is off by more than the network's drift."""
         self.core: Core
         self.is_up = False
         self.has_vanished = False
@@ -187,6 +202,7 @@ class Machine:
         settings = CoreSettings(self._around.parameters, links, build.mode, build.key.public)
         dice = Random(self._dice.getrandbits(64))
         self.core = Core(settings, opened.store, dice, self.now(), peer_book=opened.peer_book)
+        self.core.mempool._max_entries = build.pool_entries
         if build.is_newer:
             newer.greet(self.core.links)
         self._around.trace.tell(f"{self.name}: starts at height {opened.store.tip().height}")
@@ -286,6 +302,12 @@ class Machine:
         drifted = now_ms * self.build.clock_drift_ppm // 1_000_000
         began_ms = self._around.parameters.genesis_ms + self._around.age_ms
         return Now(began_ms + now_ms + self.clock_error_ms + drifted, now_ms + drifted - self._boot_ms)
+
+    def set_clock(self, turn: Turn) -> None:
+        """Have somebody set the clock, right or wrong."""
+        self.clock_error_ms, self.is_wrong = turn.error_ms, turn.is_wrong
+        how = "wrong" if turn.is_wrong else "right"
+        self._around.trace.tell(f"{self.name}: its clock is set {how}, to {turn.error_ms:+} ms")
 
     def _plan_tick(self) -> None:
         now = self.now()

@@ -23,13 +23,19 @@ from tests.simulation.trace import Trace
 
 WINDOW: Final = 1 << 16
 """Bytes that are on their way without an acknowledgement."""
-MAX_UNSENT: Final = 20 << 20
-"""What may wait for a peer that does not read, as in the daemon."""
+MAX_UNSENT: Final = 1 << 24
+"""What may wait for a peer that does not read, beside some blocks, as in the daemon."""
+BLOCKS_UNSENT: Final = 4
 DIAL_MS: Final = 5_000
 """A dial that nobody answers is given up."""
 REPORT_BYTES: Final = 1 << 16
 """As the daemon's transport: PeerDrained comes after so much, and when what waited has left."""
 _RESEND_MS: Final = 200
+
+
+def most_unsent(block_bytes: int) -> int:
+    """Return what may wait for a peer, in a network of blocks of at most so many bytes."""
+    return MAX_UNSENT + BLOCKS_UNSENT * block_bytes
 
 
 class Party(Protocol):
@@ -85,8 +91,12 @@ Uplink = Callable[[str, bytes, int], int]
 class Network:
     """All connections of a world."""
 
-    def __init__(self, kernel: Kernel, trace: Trace, faults: Faults, dice: Random) -> None:
+    def __init__(
+        self, kernel: Kernel, trace: Trace, faults: Faults, dice: Random, *, block_bytes: int = 1 << 20
+    ) -> None:
+        """`block_bytes`: of the longest block of the network."""
         self.faults = faults
+        self.most_unsent = most_unsent(block_bytes)
         self.bytes = 0
         """Of all that was sent."""
         self.uplink: Uplink | None = None
@@ -153,7 +163,7 @@ class Network:
         if way is None:
             return
         self.bytes += len(data)
-        if way.waiting and way.waiting + len(data) > MAX_UNSENT:
+        if way.waiting and way.waiting + len(data) > self.most_unsent:
             self._reset(way, "never reads")
             return
         way.waiting += len(data)

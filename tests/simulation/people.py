@@ -78,12 +78,12 @@ class People:
             return self._guests[-1].public
         return self._dice.choice(self._wallets).public
 
-    def pay_at_last(self, machine: Machine, now_ms: int) -> bytes:
+    def pay_at_last(self, machine: Machine, fee: int, now_ms: int) -> bytes:
         """Type a payment of a wallet that has paid nothing else; return its txid, which must be confirmed."""
         wallet = last_wallet(machine.build.number)
         nonce = machine.core.store.account(wallet.public).nonce
-        entry = self._sign(machine, wallet, self._wallets[0].public, 1, 1, nonce)
-        self._hand_in(machine, entry, replace=False, now_ms=now_ms)
+        entry = self._sign(machine, wallet, self._wallets[0].public, 1, fee, nonce)
+        self._hand_in(machine, entry, replace=True, now_ms=now_ms)
         return entry.txid
 
     def _type(

@@ -151,6 +151,9 @@ def _report(ran: Ran) -> None:
             f"{outcome.height} blocks, {outcome.accepted} entries taken, {outcome.switches} switches "
             f"(deepest {outcome.deepest}), one tip {outcome.settled_ms // 1000} s after the trouble"
         )
+        if ran.wish.is_loud:
+            at_rest = outcome.looks - outcome.skipped
+            print(f"{outcome.looks} looks at nodes, {at_rest} of them at rest, {outcome.skipped} while busy")
         ratio = outcome.virtual_ms / 1000 / ran.seconds
         print(f"{ran.seconds:.2f} s, {ratio:.0f} times real time, {outcome.steps} steps", file=sys.stderr)
     print(f"trace {ran.trace}")

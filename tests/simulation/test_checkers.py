@@ -138,6 +138,45 @@ def forget_a_block_from_the_future(world: World, machine: Machine) -> None:
     world.checkers.look(machine)
 
 
+def evict_while_there_is_room(world: World, machine: Machine) -> None:
+    """As if it held few entries, and one had left for no reason."""
+    hold_few(machine, 50)
+    world.checkers.stepped(machine, [])
+    machine.core.mempool.remove(next(iter(machine.core.mempool)).entry.txid)
+    world.checkers.stepped(machine, [])
+
+
+def evict_what_was_typed_there(world: World, machine: Machine) -> None:
+    pending = next(iter(machine.core.mempool)).entry
+    world.checkers.seen(machine).promised[pending.txid] = pending
+    hold_few(machine, len(machine.core.mempool) - 1)
+    world.checkers.stepped(machine, [])
+    machine.core.mempool.remove(pending.txid)
+    world.checkers.stepped(machine, [])
+
+
+def refuse_while_there_is_room(world: World, machine: Machine) -> None:
+    hold_few(machine, 50)
+    world.checkers.stepped(machine, [])
+    fields = {"txid": bytes(32).hex(), "code": "mempool-full"}
+    world.checkers.stepped(machine, [Notice("entry-refused", "no room", Level.DEBUG, fields)])
+
+
+def hold_few(machine: Machine, most: int) -> None:
+    machine.build = replace(machine.build, pool_entries=most)
+
+
+def hold_more_than_it_may(world: World, machine: Machine) -> None:
+    hold_few(machine, 0)
+    world.checkers.look(machine)
+
+
+def hear_of_too_much(world: World, machine: Machine) -> None:
+    asked = next(iter(machine.core.gossip._fetching._peers.values()))
+    asked.backlog.update(dict.fromkeys(number.to_bytes(32, "big") for number in range(60_001)))
+    world.checkers.look(machine)
+
+
 def forget_a_promise(world: World, machine: Machine) -> None:
     """Nothing confirms what is pending here; asked for now, it is unsettled."""
     promises = world.checkers.unsettled(machine.core.store.tip().hash, 0)
@@ -163,6 +202,11 @@ def forget_a_promise(world: World, machine: Machine) -> None:
         (fill_the_address_book, r"addresses: \d+, where \d+ is the bound"),
         (lose_what_it_took, r"it took entry .*, which is neither in its chain nor void and waits no more"),
         (forget_a_block_from_the_future, r"forgot block 00000000 when its time had come"),
+        (evict_while_there_is_room, r"has room for 50 pending entries, holds \d+, takes none"),
+        (refuse_while_there_is_room, r"has room for 50 pending entries, holds \d+, takes none"),
+        (evict_what_was_typed_there, r"evicted entry \w+, which was typed there"),
+        (hold_more_than_it_may, r"pending entries: \d+, where 0 is the bound"),
+        (hear_of_too_much, r"entries told of: 60001, where 60000 is the bound"),
         (forget_a_promise, r"[1-9]\d* unsettled"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
@@ -209,3 +253,25 @@ def test_a_promise_is_void_where_its_nonce_is_used_or_its_lifetime_over(tmp_path
     last_ms = promise.timestamp_ms + world.parameters.lifetime_ms
     assert promise in [one.entry for one in world.checkers.unsettled(tip.hash, last_ms)]
     assert promise not in [one.entry for one in world.checkers.unsettled(tip.hash, last_ms + 1)]
+
+
+def test_what_only_nodes_of_wrong_clocks_took_is_asked_for_no_more(tmp_path: Path) -> None:
+    world = calm_world(tmp_path)
+    tip = world.machines[0].core.store.tip().hash
+    before = world.checkers.unsettled(tip, 0)
+    takers = dict.fromkeys(number for promise in before for number in promise.machines)
+    assert takers
+    world.checkers.release([])
+    assert world.checkers.unsettled(tip, 0) == before
+    world.checkers.release(list(takers))
+    assert world.checkers.unsettled(tip, 0) == []
+
+
+def test_a_look_that_meets_a_busy_node_is_counted(tmp_path: Path) -> None:
+    world = calm_world(tmp_path)
+    machine, checkers = world.machines[0], world.checkers
+    looks, skipped = checkers.looks, checkers.skipped
+    checkers.look(machine)
+    machine.is_working = True
+    checkers.look(machine)
+    assert (checkers.looks, checkers.skipped) == (looks + 2, skipped + 1)

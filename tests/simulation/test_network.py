@@ -12,7 +12,7 @@ from node import events
 from node.events import Event
 from tests.simulation.faults import Faults
 from tests.simulation.kernel import Kernel
-from tests.simulation.network import DIAL_MS, MAX_UNSENT, WINDOW, Network
+from tests.simulation.network import DIAL_MS, WINDOW, Network, most_unsent
 from tests.simulation.trace import Trace
 
 QUIET = Faults(latency_ms=(10, 10), jitter_ms=0, split=0)
@@ -230,7 +230,10 @@ def test_room_is_told_of_when_what_waited_has_left() -> None:
 
 def test_who_never_reads_loses_the_connection_and_what_waits_is_bounded() -> None:
     pair = Pair().connected()
+    assert pair.network.most_unsent == most_unsent(1 << 20) == 20 << 20
     pair.network.cut([pair.ann], [pair.bob], one_way=False)
-    for _ in range(MAX_UNSENT // (1 << 20) + 1):
+    for _ in range(20):
         pair.network.send(pair.ann.number, bytes(1 << 20))
+    assert pair.ann.gone() == []
+    pair.network.send(pair.ann.number, b"1")
     assert pair.ann.gone() == ["never reads"]

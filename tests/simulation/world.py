@@ -21,12 +21,12 @@ from node.ledger.params import Parameters
 from node.links import KnownPeer
 from tests.building import Key, key
 from tests.simulation.adversaries import SHARE, Scene, recruit, wallet_of
-from tests.simulation.checkers import Checkers, Failure
+from tests.simulation.checkers import ROOMY, Checkers, Failure
 from tests.simulation.disks import FolderMedium, Medium, MemoryMedium
 from tests.simulation.faults import Load, Profile, healed
 from tests.simulation.kernel import Kernel
 from tests.simulation.ledger import Ledger, read_terms
-from tests.simulation.machine import Build, Machine, Surroundings, address_of
+from tests.simulation.machine import Build, Machine, Surroundings, Turn, address_of
 from tests.simulation.network import Network, Party
 from tests.simulation.people import People, last_wallet
 from tests.simulation.trace import Trace
@@ -43,11 +43,12 @@ SETTLE_MS: Final = 400_000
 SETTLE_BLOCKS: Final = 12
 BEHIND_BLOCKS: Final = 6
 """How far a node may be behind where the chain grows too fast for it ever to be at rest."""
-MAX_PEERS: Final = 32
 AFTERWARDS_MS: Final = 3_000
 """How long a world goes on after its last starts."""
-LAST_COINS: Final = 1_000
+LAST_COINS: Final = 1_000_000_000
 """What each wallet has that pays when the trouble is over."""
+LAST_FEE: Final = 8
+"""Of the first payment when the trouble is over, where nodes hold fewer; each further one offers double."""
 PROVE_MS: Final = 30_000
 """After so long another payment is typed, where the first has not been confirmed."""
 
@@ -77,6 +78,10 @@ class Outcome:
     switches: int
     settled_ms: int
     """From the end of the trouble to one tip."""
+    looks: int
+    """How often a node was looked at."""
+    skipped: int
+    """Of these, how often it was busy, so that what can only be judged at rest was not."""
 
 
 def parameters_of(load: Load, allocations: list[tuple[bytes, int]]) -> Parameters:
@@ -116,7 +121,13 @@ class World:
         coins += [(last_wallet(number).public, LAST_COINS) for number in range(settings.nodes)]
         self.parameters = parameters_of(self.load, coins)
         self.network_id = network_id(self.parameters)
-        self.network = Network(self.kernel, self.trace, self.faults, self._dice_for("network"))
+        self.network = Network(
+            self.kernel,
+            self.trace,
+            self.faults,
+            self._dice_for("network"),
+            block_bytes=self.parameters.maximum_block_bytes,
+        )
         honest = {address_of(number)[0]: f"n{number}" for number in range(settings.nodes)}
         honest |= {wallet.public.hex(): f"n{number}" for number, wallet in enumerate(wallets)}
         ledger = Ledger(read_terms(genesis_block(self.parameters).raw), self.network_id)
@@ -163,24 +174,24 @@ class World:
             chosen[-1] = dice.choice(list(self._right_so_far))
         peers = tuple(KnownPeer(Endpoint(*address_of(other)), f"n{other}", None) for other in chosen)
         is_wrong = number > 0 and dice.randrange(1000) < faults.wrong_clocks
-        if not is_wrong:
+        error = self._wrong_error() if is_wrong else self._right_error()
+        turns = self._turn(number, error, is_wrong=is_wrong)
+        if not (is_wrong if turns is None else turns.is_wrong):
             self._right_so_far[number] = None
-        error = dice.randint(-faults.clock_error_ms, faults.clock_error_ms)
-        if is_wrong:
-            least, most = dice.choice(((DRIFT_MS // 4 + 1, 2 * DRIFT_MS), (2 * DRIFT_MS, 3_600_000)))
-            error = dice.choice((-1, 1)) * dice.randint(least, most)
         build = Build(
             number=number,
             key=wallet,
             mode=self._modes[number],
             peers=peers,
             discovery=load.discovery,
-            max_peers=MAX_PEERS,
+            max_peers=load.places,
             hashes_per_ms=HASHES_A_BLOCK / load.interval_ms / sum(mode != "off" for mode in self._modes),
             clock_error_ms=error,
             clock_drift_ppm=dice.randint(-faults.clock_drift_ppm, faults.clock_drift_ppm),
             is_wrong=is_wrong,
+            turns=turns,
             is_newer=dice.randrange(1000) < faults.newer,
+            pool_entries=load.pool_entries,
         )
         medium: Medium = MemoryMedium(self.parameters)
         if dice.randrange(1000) < faults.real_disks:
@@ -188,6 +199,26 @@ class World:
         machine = Machine(build, self._around, medium, self._dice_for(f"machine {number}"))
         self.network.join(machine)
         return machine
+
+    def _right_error(self) -> int:
+        return self._dice.randint(-self.faults.clock_error_ms, self.faults.clock_error_ms)
+
+    def _wrong_error(self) -> int:
+        least, most = self._dice.choice(((DRIFT_MS // 4 + 1, 2 * DRIFT_MS), (2 * DRIFT_MS, 3_600_000)))
+        return self._dice.choice((-1, 1)) * self._dice.randint(least, most)
+
+    def _turn(self, number: int, error_ms: int, *, is_wrong: bool) -> Turn | None:
+        """Draw whether and when the clock is set right, or wrong, while there is trouble.
+
+        One that was far ahead stays so: what its node has taken of others like it is law for it, and the rest
+        would wait for up to an hour to follow.
+        """
+        dice, faults = self._dice, self.faults
+        share = faults.mended_clocks if is_wrong else faults.spoilt_clocks
+        if number == 0 or dice.randrange(1000) >= share or (is_wrong and error_ms > 2 * DRIFT_MS):
+            return None
+        time_ms = dice.randrange(self.settings.until_ms)
+        return Turn(time_ms, self._right_error() if is_wrong else self._wrong_error(), not is_wrong)
 
     def _scene(self) -> Scene:
         return Scene(
@@ -223,6 +254,8 @@ class World:
             deepest=self.checkers.deepest,
             switches=self.checkers.switches,
             settled_ms=settled_ms,
+            looks=self.checkers.looks,
+            skipped=self.checkers.skipped,
         )
 
     def begin(self) -> None:
@@ -232,6 +265,7 @@ class World:
             is_late = machine.build.number > 0 and dice.randrange(1000) < self.faults.late
             start_ms = dice.randrange(self.settings.until_ms) if is_late else dice.randrange(1_000)
             self._start_at(machine, start_ms)
+            self._plan_turn(machine)
         for adversary in self.adversaries:
             adversary.begin()
         faults, load = self.faults, self.load
@@ -251,6 +285,11 @@ class World:
                 self._repeat(every_ms, happen)
         self._keep_looking()
         self._keep_starting()
+
+    def _plan_turn(self, machine: Machine) -> None:
+        turns = machine.build.turns
+        if turns is not None:
+            self.kernel.at(turns.time_ms, lambda: machine.set_clock(turns))
 
     def _repeat(self, every_ms: int, happen: Callable[[], None]) -> None:
         """Have something happen again and again, at random times, while there is trouble."""
@@ -346,9 +385,9 @@ class World:
 
     def _set_a_clock(self) -> None:
         machine = self._dice.choice(self.machines)
-        if machine.build.is_wrong or not self.faults.clock_error_ms:
+        if machine.is_wrong or not self.faults.clock_error_ms:
             return
-        machine.clock_error_ms = self._dice.randint(-self.faults.clock_error_ms, self.faults.clock_error_ms)
+        machine.clock_error_ms = self._right_error()
         self.trace.tell(f"{machine.name}: its clock is set to {machine.clock_error_ms:+} ms")
 
     # ---------------------------------------------------------------------------------------- when it is over
@@ -356,6 +395,7 @@ class World:
     def _heal(self) -> None:
         self.trace.tell("world: the trouble is over")
         self._is_troubled = False
+        self.checkers.release([machine.build.number for machine in self.machines if machine.is_wrong])
         self.network.faults = self.faults = healed(self.faults)
         for machine in self.machines:
             machine.resume()
@@ -387,19 +427,32 @@ class World:
         """Have somebody pay at each node: only a network that lives can settle that."""
         for machine in self._right():
             if machine.is_up and not self._has_paid(machine, machine.core.store.durable_tip().hash):
-                txid = self.people.pay_at_last(machine, self.kernel.now_ms)
-                self._last_payments.setdefault(machine.build.number, []).append(txid)
+                typed = self._last_payments.setdefault(machine.build.number, [])
+                # Where there is no room for all, who offers more gets in, as the refusal says.
+                fee = LAST_FEE << len(typed) if self.load.pool_entries < ROOMY else 1
+                typed.append(self.people.pay_at_last(machine, fee, self.kernel.now_ms))
 
     def _lives(self, tip: bytes) -> bool:
         """Tell whether a payment typed at each node, after the trouble, is in this chain."""
-        return all(self._has_paid(machine, tip) for machine in self._right())
+        right = self._right()
+        if self.load.pool_entries >= ROOMY:
+            return all(self._has_paid(machine, tip) for machine in right)
+        # Who holds as much as it may of its owner's own, or was refused by its peers, has to wait.
+        paid = [self._has_paid(machine, tip) for machine in right]
+        waits = [self._is_crowded(machine) for machine in right]
+        return any(paid) and all(one or other for one, other in zip(paid, waits, strict=True))
+
+    def _is_crowded(self, machine: Machine) -> bool:
+        typed = self._last_payments.get(machine.build.number, ())
+        is_full = len(machine.core.mempool) >= self.load.pool_entries
+        return is_full or any(txid in self.checkers.crowded for txid in typed)
 
     def _has_paid(self, machine: Machine, tip: bytes) -> bool:
         typed = self._last_payments.get(machine.build.number, ())
         return any(self.checkers.ledger.confirmed(tip, txid) for txid in typed)
 
     def _right(self) -> list[Machine]:
-        return [machine for machine in self.machines if not machine.build.is_wrong]
+        return [machine for machine in self.machines if not machine.is_wrong]
 
     def _is_settled(self) -> bool:
         right = self._right()
@@ -428,8 +481,8 @@ class World:
     def _is_tied(self) -> bool:
         """Tell whether they are at rest on two short branches of the same work, of which no miner knows both.
 
-        On demand the next payment ends such a tie. Only the nodes between the two sides know of it, and where
-        none of them mines, nobody does before.
+        On demand the next payment ends such a tie. Who knows both sides tells of it, but only once: a miner
+        that was away just then hears nothing before.
         """
         right = self._right()
         if not all(machine.is_up and not machine.is_busy() for machine in right):
@@ -447,7 +500,7 @@ class World:
         now_ms = min(machine.now().wall_ms for machine in self._right())
         promises = self.checkers.unsettled(tip, now_ms)
         return [
-            f"n{promise.machine} took an entry at {promise.time_ms} ms that is neither confirmed nor void: "
+            f"n{min(promise.machines)} took an entry at {promise.time_ms} ms, neither confirmed nor void: "
             f"{promise.entry.txid.hex()[:8]}, nonce {promise.entry.nonce} of {promise.entry.sender.hex()[:8]}"
             for promise in promises
         ]
@@ -459,7 +512,7 @@ class World:
                 lines.append(f"{machine.name} is down")
                 continue
             tip = self.checkers.ledger.at(machine.core.store.durable_tip().hash)
-            clock = " (wrong clock)" if machine.build.is_wrong else ""
+            clock = " (wrong clock)" if machine.is_wrong else ""
             lines.append(
                 f"{machine.name}{clock} is on block {tip.height} "
                 f"{tip.hash.hex()[:8]} of work {tip.work}, {len(machine.core.sessions.every())} connections, "
