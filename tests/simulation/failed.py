@@ -1,8 +1,8 @@
 """Seeds that failed once: what each showed. A run of the tests plays all of them again.
 
-A seed is a world only as long as worlds are drawn alike: all of these were drawn before knobs were added (newer
-programs, small pools, clocks set right and wrong), and play other worlds now. What they showed stands in the
-tests of what was mended, `test_sync.py` and `test_network.py`.
+A seed is a world only as long as worlds are drawn alike: all of these were drawn before knobs were added
+(newer programs, small pools, clocks set right and wrong), and play other worlds now. What they showed stands
+in the tests of what was mended, `test_sync.py` and `test_network.py`.
 """
 
 from __future__ import annotations

@@ -112,8 +112,6 @@ class Load:
     """Of each wallet at genesis."""
     pool_entries: int = 50_000
     """How many pending entries a node holds; what has no room is refused or evicted."""
-    places: int = 32
-    """How many connections a node takes."""
     age_ms: int = 3_600_000
     """Of genesis when a world begins: an old one eases the first blocks, a young chain is ahead of its
     schedule now and then."""
@@ -191,7 +189,6 @@ def swarm(dice: Random) -> Profile:
         age_ms=dice.choice((15_000, 3_600_000, 3_600_000)),
         first_coins=dice.choice((1_000, 6_000, 100_000)),
         pool_entries=some(dice.choice((4, 8, 16)), 50_000),
-        places=dice.choice((12, 32, 32)),
     )
     return Profile(faults, load)
 
@@ -243,7 +240,7 @@ def _versions(_: Random) -> Profile:
 
 
 def _tight(_: Random) -> Profile:
-    return Profile(Faults(), Load(pay_every_ms=500, steady_miners=200, pool_entries=8, places=12))
+    return Profile(Faults(), Load(pay_every_ms=500, steady_miners=200, pool_entries=8))
 
 
 def _hostile(dice: Random) -> Profile:

@@ -43,6 +43,7 @@ SETTLE_MS: Final = 400_000
 SETTLE_BLOCKS: Final = 12
 BEHIND_BLOCKS: Final = 6
 """How far a node may be behind where the chain grows too fast for it ever to be at rest."""
+MAX_PEERS: Final = 32
 AFTERWARDS_MS: Final = 3_000
 """How long a world goes on after its last starts."""
 LAST_COINS: Final = 1_000_000_000
@@ -184,7 +185,7 @@ class World:
             mode=self._modes[number],
             peers=peers,
             discovery=load.discovery,
-            max_peers=load.places,
+            max_peers=MAX_PEERS,
             hashes_per_ms=HASHES_A_BLOCK / load.interval_ms / sum(mode != "off" for mode in self._modes),
             clock_error_ms=error,
             clock_drift_ppm=dice.randint(-faults.clock_drift_ppm, faults.clock_drift_ppm),
