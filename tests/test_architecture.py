@@ -57,6 +57,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.wallet",),
     # The stored book, written and read.
     ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
+    ("node.storage.network",),
     ("node.storage.journal",),
     ("node.storage.overlay", "node.storage.schema", "node.storage.bulk", "node.storage.files"),
     ("node.storage.reading", "node.storage.joining", "node.storage.scratch"),
@@ -66,11 +67,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.audit_findings", "node.locating"),
     ("node.audit_tables",),
     ("node.audit", "node.storage.rebuild"),
-    ("node.answers",),
+    ("node.answers", "node.settled"),
     ("node.query",),
     # What the person wants: a file, and words behind it.
     ("node.settings",),
-    ("node.network_file",),
+    ("node.network_file", "node.contacts"),
     ("node.config",),
     ("node.arguments",),
     # The drivers, and what puts them together.
@@ -83,13 +84,23 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.daemon",),
     ("node.startup",),
     ("node.__main__",),
+    # The page, in a process of its own: a client of the book and of the local socket.
+    ("node.web",),
+    ("node.web.viewers", "node.web.local_socket", "node.web.books"),
+    ("node.web.hub",),
+    ("node.web.context",),
+    ("node.web.rendering", "node.web.live"),
+    ("node.web.pages", "node.web.pay", "node.web.counter"),
+    ("node.web.app",),
+    ("node.web.__main__",),
     # What people type.
     ("node.cli.text",),
     ("node.cli.errors", "node.cli.show"),
     ("node.cli.client", "node.cli.signing"),
     ("node.cli.invocation",),
     ("node.cli.options", "node.cli.offline"),
-    ("node.cli.look", "node.cli.completion"),
+    ("node.cli.named",),
+    ("node.cli.look", "node.cli.completion", "node.cli.contacts"),
     ("node.cli.books", "node.cli.mine", "node.cli.networks", "node.cli.pay", "node.cli.peers"),
     ("node.cli.status", "node.cli.wallets"),
     ("node.cli.main",),
@@ -119,26 +130,30 @@ PURE_IMPORTS = frozenset(
 """All that pure modules may import besides each other: no clock, no disk, no socket, no dice."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    "asyncio": ("miner", "transport", "listeners", "socket_session", "control", "daemon", "startup"),
+    "asyncio": ("miner", "transport", "listeners", "socket_session", "control", "daemon", "startup", "web"),
     "click": ("cli",),
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
+    "jinja2": ("web.rendering",),
     "logging": ("miner", "transport", "control", "log", "log_file"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "keyfile"),
     "platformdirs": ("paths",),
     "random": ("daemon",),
     "rich": ("cli",),
-    "secrets": ("private", "identity", "daemon"),
+    "secrets": ("private", "identity", "daemon", "web.hub"),
     "socket": ("control", "transport", "listeners", "cli"),
     "sqlite3": ("storage",),
-    "time": ("miner", "miner_worker", "clock", "daemon", "cli"),
+    "sse_starlette": ("web.live",),
+    "starlette": ("web",),
+    "time": ("miner", "miner_worker", "clock", "daemon", "cli", "web.hub"),
+    "uvicorn": ("web.__main__",),
 }
 """Effects and outside packages, and the only parts of `node` that may import each. A row wins over
 `PURE_IMPORTS`; what of the standard library has no row may go anywhere but into pure modules."""
 
 COMMANDS_MAY_USE = (
     *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
-    *("remembered", "endpoint", "settings", "network_file", "config", "pow", "miner"),
+    *("remembered", "endpoint", "settings", "network_file", "contacts", "config", "pow", "miner"),
 )
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
 
