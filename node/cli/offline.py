@@ -11,14 +11,14 @@ from pathlib import Path
 from node.cli.errors import CommandError, refusals
 from node.cli.invocation import Invocation
 from node.config import Arguments, Config, load
-from node.ledger import codec
 from node.ledger.block import decode_block, genesis_block
 from node.ledger.errors import RuleBroken
-from node.ledger.params import ENCODING_VERSION, Parameters, ParametersError, validate
+from node.ledger.params import Parameters
 from node.private import PathError
 from node.remembered import Forgotten, network_of, remembered
 from node.settings import ConfigError
 from node.storage.faults import BookFault, ForeignNetwork
+from node.storage.network import parameters_of_bytes
 from node.storage.reading import ReadOnlyBook, open_read_only
 from node.storage.sqlite import BOOK_NAME
 
@@ -47,7 +47,8 @@ def parameters_of(invocation: Invocation, book: ReadOnlyBook) -> Parameters:
     if invocation.config is not None:
         return configured
     named, genesis = book.network_id(), book.body(0) or b""
-    for parameters in (configured, _decoded(book.parameters()), _decoded(_first_leaf(genesis))):
+    stored = (book.parameters(), _first_leaf(genesis))
+    for parameters in (configured, *map(parameters_of_bytes, stored)):
         if parameters is None:
             continue
         block = genesis_block(parameters)
@@ -55,17 +56,6 @@ def parameters_of(invocation: Invocation, book: ReadOnlyBook) -> Parameters:
             return parameters
     hint = "name its network's file with --config"
     raise CommandError("book-damaged", f"{book.path} does not name a network that can be", hint)
-
-
-def _decoded(raw: bytes) -> Parameters | None:
-    """Return the parameters of these bytes (`Parameters.encode`), None where they are none."""
-    try:
-        version, *fields = codec.decode(raw)
-        parameters = Parameters(*fields)
-        validate(parameters)
-    except (codec.NotCanonical, TypeError, ValueError, ParametersError):
-        return None
-    return parameters if version == ENCODING_VERSION else None
 
 
 def _first_leaf(genesis: bytes) -> bytes:

@@ -1,0 +1,42 @@
+"""The web application: routes of all parts in one Starlette app, behind what guards them."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, create_task
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from node.web import counter, live, pages, pay
+from node.web.context import Context
+from node.web.rendering import STATIC
+
+
+def create_app(context: Context) -> Starlette:
+    """Return the application over a context; its lifespan listens to the node and closes the context."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        listening = create_task(context.events.run())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            with suppress(CancelledError):
+                await listening
+            await context.socket.close()
+            context.books.close()
+
+    routes = (
+        *pages.ROUTES,
+        *pay.ROUTES,
+        *counter.ROUTES,
+        Route("/events", live.events),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    )
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.context = context
+    return app
