@@ -86,7 +86,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.__main__",),
     # The page, in a process of its own: a client of the book and of the local socket.
     ("node.web",),
-    ("node.web.viewers", "node.web.local_socket", "node.web.books"),
+    ("node.web.viewers", "node.web.local_socket", "node.web.books", "node.web.showing"),
     ("node.web.hub",),
     ("node.web.context",),
     ("node.web.rendering", "node.web.live"),
