@@ -58,6 +58,11 @@ def default_data_dir(port: int) -> Path:
     return platformdirs.user_data_path(APPLICATION, appauthor=False) / str(port)
 
 
+def contacts_file(folder: Path) -> Path:
+    """Return where the owner's names for addresses are, below a data folder; it may not be there."""
+    return folder / "contacts.toml"
+
+
 def wallets_folder(data_dir: Path) -> Path:
     """Return where the key files of a node lie."""
     return data_dir / _WALLETS

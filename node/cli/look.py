@@ -10,8 +10,9 @@ import click
 from node.cli.client import Client
 from node.cli.errors import CommandError
 from node.cli.invocation import Invocation, pass_invocation
+from node.cli.named import Names, address_of
 from node.cli.options import Command, examples
-from node.cli.text import SHORT, Units, count_of, short, short_address, size, times, when
+from node.cli.text import SHORT, Units, count_of, short, size, times, when
 
 Json = dict[str, Any]
 
@@ -113,10 +114,10 @@ def full_txid(client: Client, text: str) -> str:
 def pending(invocation: Invocation) -> None:
     """List the entries that wait to be mined, the oldest first."""
     found = all_pending(invocation.client())
-    invocation.answer(found, lambda: _show_pending(found, invocation.units()))
+    invocation.answer(found, lambda: _show_pending(found, invocation.units(), Names.of(invocation)))
 
 
-def _show_pending(entries: list[Json], units: Units) -> None:
+def _show_pending(entries: list[Json], units: Units, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415 - rich loads slowly, and programs do not need it; so below
 
     title, moments = times([entry["timestamp_ms"] for entry in entries])
@@ -134,8 +135,8 @@ def _show_pending(entries: list[Json], units: Units) -> None:
         (
             moment,
             short(entry["txid"]),
-            short_address(entry["sender"]),
-            short_address(entry["recipient"]),
+            names.short(entry["sender"]),
+            names.short(entry["recipient"]),
             units.bare(entry["amount"]),
             units.bare(entry["fee"]),
             str(entry["nonce"]),
@@ -156,10 +157,10 @@ def tx(invocation: Invocation, txid: str) -> None:
     """
     client = invocation.client()
     found = client.call("tx", txid=full_txid(client, txid))
-    invocation.answer(found, lambda: _show_tx(found, invocation.units()))
+    invocation.answer(found, lambda: _show_tx(found, invocation.units(), Names.of(invocation)))
 
 
-def _show_tx(found: Json, units: Units) -> None:
+def _show_tx(found: Json, units: Units, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415
 
     pairs: list[tuple[str, show.Value]] = [
@@ -176,8 +177,8 @@ def _show_tx(found: Json, units: Units) -> None:
     if found["amount"] is not None:
         pairs += [
             ("time", when(found["timestamp_ms"])),
-            ("from", found["sender"] or "nobody: it is a reward"),
-            ("to", found["recipient"]),
+            ("from", names.full(found["sender"]) or "nobody: it is a reward"),
+            ("to", names.full(found["recipient"])),
             ("amount", units.amount(found["amount"])),
             ("fee", units.amount(found["fee"])),
             ("nonce", "" if found["nonce"] is None else str(found["nonce"])),
@@ -199,10 +200,10 @@ def _show_tx(found: Json, units: Units) -> None:
 def blocks(invocation: Invocation, limit: int, before: int | None) -> None:
     """List blocks, the newest first."""
     found = _read_blocks(invocation.client(), limit, before)
-    invocation.answer(found, lambda: _show_blocks(found, invocation.units()))
+    invocation.answer(found, lambda: _show_blocks(found, invocation.units(), Names.of(invocation)))
 
 
-def _show_blocks(found: list[Json], units: Units) -> None:
+def _show_blocks(found: list[Json], units: Units, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415
 
     title, moments = times([block["timestamp_ms"] for block in found])
@@ -225,7 +226,7 @@ def _show_blocks(found: list[Json], units: Units) -> None:
             size(block["size"]),
             units.bare(block["reward"]),
             units.bare(block["fees"]),
-            short_address(block["miner"]),
+            names.short(block["miner"]),
         )
         for block, moment in zip(found, moments, strict=True)
     ]
@@ -238,7 +239,7 @@ def _show_blocks(found: list[Json], units: Units) -> None:
 def block(invocation: Invocation, name: str) -> None:
     """Show a block with its entries, by height or by hash."""
     found = invocation.client().call("block", name=_block_name(name))
-    invocation.answer(found, lambda: _show_block(found, invocation.units()))
+    invocation.answer(found, lambda: _show_block(found, invocation.units(), Names.of(invocation)))
 
 
 def _block_name(text: str) -> int | str:
@@ -250,7 +251,7 @@ def _block_name(text: str) -> int | str:
     raise CommandError("bad-block", f"{text[:70]!a} is no height and no hash", hint)
 
 
-def _show_block(found: Json, units: Units) -> None:
+def _show_block(found: Json, units: Units, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415
 
     entries = found["transactions"]
@@ -263,7 +264,7 @@ def _show_block(found: Json, units: Units) -> None:
             ("time", when(found["timestamp_ms"])),
             ("bits", f"{found['bits']:#010x}"),
             ("work", found["work"]),
-            ("miner", found["miner"] or "nobody: it is the first block"),
+            ("miner", names.full(found["miner"]) or "nobody: it is the first block"),
             ("reward", f"{units.amount(found['reward'])}, and {units.bare(found['fees'])} of fees"),
             ("size", size(found["size"])),
             ("entries", str(len(entries)) + (" (not on the main chain)" if aside else "")),
@@ -288,8 +289,8 @@ def _show_block(found: Json, units: Units) -> None:
             str(entry["position"]),
             moment,
             short(entry["txid"]),
-            short_address(entry["sender"]),
-            short_address(entry["recipient"]),
+            names.short(entry["sender"]),
+            names.short(entry["recipient"]),
             units.bare(entry["amount"]),
             units.bare(entry["fee"]),
             entry["memo"],
@@ -304,15 +305,15 @@ def _show_block(found: Json, units: Units) -> None:
 @_limit
 @pass_invocation
 def history(invocation: Invocation, address: str | None, limit: int) -> None:
-    """List what an ADDRESS sent, got and mined, the newest first; yours without one.
+    """List what an ADDRESS or contact sent, got and mined, the newest first; yours without one.
 
     The balance is the one after each entry; rewards that have not matured count.
     """
-    found = read_history(invocation.client(), address, limit)
-    invocation.answer(found, lambda: _show_history(found, invocation.units()))
+    found = read_history(invocation.client(), _typed(invocation, address), limit)
+    invocation.answer(found, lambda: _show_history(found, invocation.units(), Names.of(invocation)))
 
 
-def _show_history(items: list[Json], units: Units) -> None:
+def _show_history(items: list[Json], units: Units, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415
 
     title, moments = times([item["timestamp_ms"] for item in items])
@@ -331,7 +332,7 @@ def _show_history(items: list[Json], units: Units) -> None:
         rows.append(
             (
                 moment,
-                _what(item),
+                _what(item, names),
                 show.Cell(units.change(moved), "green" if moved > 0 else "red" if moved < 0 else ""),
                 units.bare(item["balance"]),
                 item["memo"],
@@ -342,12 +343,17 @@ def _show_history(items: list[Json], units: Units) -> None:
     show.table(columns, rows, "nothing yet")
 
 
-def _what(item: Json) -> str:
+def _typed(invocation: Invocation, address: str | None) -> str | None:
+    """Return the address that was typed, or of the contact that was named; None for the node's own."""
+    return None if address is None else address_of(invocation, address)
+
+
+def _what(item: Json, names: Names) -> str:
     match item["direction"]:
         case "in":
-            return f"from {short_address(item['sender'])}"
+            return f"from {names.short(item['sender'])}"
         case "out":
-            return f"to {short_address(item['recipient'])}"
+            return f"to {names.short(item['recipient'])}"
         case "reward":
             return "mined"
         case _:
@@ -364,17 +370,17 @@ def _change(item: Json) -> int:
 @click.argument("address", required=False)
 @pass_invocation
 def balance(invocation: Invocation, address: str | None) -> None:
-    """Show what an ADDRESS has, and what pending entries will change; yours without one."""
-    found = invocation.client().call("balance", address=address)
-    invocation.answer(found, lambda: _show_balance(found, invocation.units()))
+    """Show what an ADDRESS or contact has, and what pending entries will change; yours without one."""
+    found = invocation.client().call("balance", address=_typed(invocation, address))
+    invocation.answer(found, lambda: _show_balance(found, invocation.units(), Names.of(invocation)))
 
 
-def _show_balance(found: Json, units: Units) -> None:
+def _show_balance(found: Json, units: Units, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415
 
     show.fields(
         [
-            ("address", found["address"]),
+            ("address", names.full(found["address"])),
             ("confirmed", units.amount(found["confirmed"])),
             ("pending", f"{units.change(found['pending'])} {units.symbol}"),
             ("next nonce", str(found["next_nonce"])),

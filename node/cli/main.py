@@ -95,6 +95,12 @@ def _books() -> Mapping[str, click.Command]:
     return {"verify": books.verify, "rebuild": books.rebuild}
 
 
+def _contacts() -> Mapping[str, click.Command]:
+    from node.cli import contacts  # noqa: PLC0415
+
+    return {"contact": contacts.contact}
+
+
 def _completion() -> Mapping[str, click.Command]:
     from node.cli import completion  # noqa: PLC0415
 
@@ -110,6 +116,7 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     "wallet": _wallets,
     **dict.fromkeys(("network", "config"), _networks),
     **dict.fromkeys(("verify", "rebuild"), _books),
+    "contact": _contacts,
     "completion": _completion,
 }
 """Where each command is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from node import wallet as wallets
 from node.cli.errors import CommandError
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.look import full_txid
+from node.cli.named import Names, address_of
 from node.cli.options import Command, examples
 from node.cli.signing import (
     check_memo,
@@ -61,6 +63,7 @@ def _is_value(args: list[str], word: str) -> bool:
     cls=_Send,
     epilog=examples(
         "send bean1... 7.50 --memo 'two coffees'",
+        "send ann 7.50                     a contact: see `contact add`",
         "send bean1... 0 --memo 'key handed over'    a record, no money",
         "send bean1... 3 --from till --fee 0.05",
     ),
@@ -81,9 +84,9 @@ def send(
     source: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Pay AMOUNT, in decimal units, to the address TO."""
+    """Pay AMOUNT, in decimal units, to the address or contact TO."""
     info = invocation.info()
-    recipient = read_recipient(to, info["prefix"])
+    recipient = read_recipient(address_of(invocation, to), info["prefix"])
     value = read_amount(amount, info["decimals"])
     offered = info["minimum_fee"] if fee is None else read_amount(fee, info["decimals"])
     check_memo(memo)
@@ -92,7 +95,10 @@ def send(
     _answer(
         invocation,
         entry,
-        f"sent {invocation.units().amount(value)} to {encode_address(info['prefix'], recipient)}",
+        lambda: (
+            f"sent {invocation.units().amount(value)} "
+            f"to {Names.of(invocation).full(encode_address(info['prefix'], recipient))}"
+        ),
     )
 
 
@@ -138,11 +144,11 @@ def _submit(invocation: Invocation, entry: Entry, *, replace: bool) -> None:
         raise
 
 
-def _answer(invocation: Invocation, entry: Entry, what: str) -> None:
+def _answer(invocation: Invocation, entry: Entry, what: Callable[[], str]) -> None:
     txid = entry.txid.hex()
     units = invocation.units()
     invocation.answer(
-        {"txid": txid}, lambda: click.echo(f"{what}, for a fee of {units.amount(entry.fee)}\ntxid {txid}")
+        {"txid": txid}, lambda: click.echo(f"{what()}, for a fee of {units.amount(entry.fee)}\ntxid {txid}")
     )
 
 
@@ -177,7 +183,7 @@ def bump(invocation: Invocation, txid: str, fee: str, passphrase_file: Path | No
         memo=old["memo"],
     )
     _submit(invocation, entry, replace=True)
-    _answer(invocation, entry, f"replaced {old['txid']}")
+    _answer(invocation, entry, lambda: f"replaced {old['txid']}")
 
 
 @click.command(cls=Command)
@@ -203,7 +209,7 @@ def cancel(invocation: Invocation, txid: str, passphrase_file: Path | None) -> N
         memo="",
     )
     _submit(invocation, entry, replace=True)
-    _answer(invocation, entry, f"cancelled {old['txid']}")
+    _answer(invocation, entry, lambda: f"cancelled {old['txid']}")
 
 
 def _least_replacement(fee: int) -> int:

@@ -131,7 +131,7 @@ def test_tips_have_the_fields_of_the_table(shell: Shell) -> None:
         (["balance", "test1nonsense"], 2, "bad-address"),
         (["balance", address(BOB)[:-1] + "q"], 2, "bad-address"),
         (["balance", "bean1" + address(BOB)[5:]], 2, "bad-address"),
-        (["history", ""], 2, "invalid-params"),
+        (["history", ""], 2, "bad-address"),
         (["history", address(BOB), "more"], 2, "usage"),
         (["pending", "now"], 2, "usage"),
     ],

@@ -21,7 +21,8 @@ from tests.fake_node import FakeNode, Served
 from tests.sources import ROOT
 
 COMMANDS = {
-    *("balance", "block", "blocks", "bump", "cancel", "completion", "config", "history", "mine"),
+    *("balance", "block", "blocks", "bump", "cancel", "completion", "config", "contact", "history"),
+    "mine",
     *("network", "peer", "peers", "pending", "rebuild", "send", "status", "stop", "tips", "tx"),
     *("verify", "wallet", "watch"),
 }
@@ -51,7 +52,12 @@ def test_help_lists_every_command_and_shows_examples(lonely: Shell) -> None:
         assert option in shown
 
 
-FAMILIES = {"wallet": "new list show import export backup", "peer": "add remove ban unban", "network": "new"}
+FAMILIES = {
+    "wallet": "new list show import export backup",
+    "contact": "add list remove",
+    "peer": "add remove ban unban",
+    "network": "new",
+}
 
 
 @pytest.mark.parametrize(
