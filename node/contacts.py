@@ -53,9 +53,11 @@ class _Read(NamedTuple):
     """By name, in the file's order."""
     names: Mapping[str, str]
     """By address."""
+    by_key: Mapping[bytes, str]
+    """The same by key, which spares the log a checksum for every line."""
 
 
-_NONE: Final = _Read({}, {})
+_NONE: Final = _Read({}, {}, {})
 
 
 class Contacts:
@@ -89,8 +91,7 @@ class Contacts:
 
     def name_of_key(self, key: bytes) -> str | None:
         """Return what the owner calls the address of a key of 32 bytes."""
-        names = self._fresh().names
-        return names.get(encode_address(self._prefix, key)) if names else None
+        return self._fresh().by_key.get(key)
 
     def address_of(self, name: str) -> str | None:
         """Return the address of exactly this name."""
@@ -228,6 +229,7 @@ def _read(table: Table, prefix: str) -> _Read:
     """Return the contacts of a file. Raises ConfigError with the line of the first that is wrong."""
     addresses: dict[str, str] = {}
     names: dict[str, str] = {}
+    by_key: dict[bytes, str] = {}
     folded: dict[str, str] = {}
     for name, value in table.values.items():
         if isinstance(value, dict):
@@ -250,10 +252,11 @@ def _read(table: Table, prefix: str) -> _Read:
         folded[name.lower()] = name
         addresses[name] = address
         names[address] = name
+        by_key[key] = name
         if len(addresses) > MAX_CONTACTS:
             raise table.mistake(name, f"{MAX_CONTACTS} contacts are the most", "take some out")
 
-    return _Read(addresses, names)
+    return _Read(addresses, names, by_key)
 
 
 def _line(name: str, address: str) -> str:

@@ -24,6 +24,7 @@ from node import __version__, report
 from node.answers import Waiting
 from node.clock import read_clock
 from node.config import Config
+from node.contacts import Contacts
 from node.control import Control
 from node.core import Core, CoreSettings
 from node.disk import PEERS_NAME, PENDING_NAME, DiskWriter
@@ -61,8 +62,10 @@ from node.ledger.entry import Entry
 from node.ledger.params import Parameters
 from node.links import KnownPeer, LinkSettings
 from node.log import Log
+from node.log_names import with_names
 from node.mempool import Saved, load_dump
 from node.miner import MinerPool
+from node.paths import contacts_file
 from node.private import PathError, free_name, read_bounded
 from node.sealed import Unreadable
 from node.storage.files import LEAST_FREE_BYTES, free_bytes
@@ -73,6 +76,7 @@ from node.storage.sqlite import BOOK_NAME, SqliteBook
 from node.summary import Opened, summary
 from node.transport import MAX_UNSENT, Transport
 from node.wallet import Wallet
+from node.weighing import Seen
 
 AGENT: Final = f"indelible/{__version__}"
 SPACE_CHECK_S: Final = 10.0
@@ -113,6 +117,7 @@ class Daemon:
         self._book = book
         self._journal = journal
         self._log = log
+        self._contacts = Contacts(contacts_file(config.data_dir), config.parameters.prefix)
         self._events: deque[Event] = deque()
         self._there_is = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -298,8 +303,13 @@ class Daemon:
 
     def _tell(self, notice: Notice) -> None:
         wall_ms = read_clock().wall_ms
+        notice = with_names(notice, self._contacts.name_of_key, self._pending_entry, self.parameters.prefix)
         self._log.notice(notice)
         self.control.tell(notice, wall_ms)
+
+    def _pending_entry(self, txid: bytes) -> Entry | None:
+        pending = self.core.mempool.get(txid)
+        return None if pending is None else pending.entry
 
     def _check(self, effect: CheckSignatures) -> None:
         def done(future: Future[list[bool]]) -> None:
@@ -430,6 +440,10 @@ class Daemon:
         if entry is not None:
             return Waiting("pending", entry)
         return Waiting("conflicted") if self.core.mempool.winner_of(txid) is not None else None
+
+    def seen(self, txid: bytes) -> Seen:
+        """Return what this node sees of an entry beyond its book."""
+        return report.seen(self.core, read_clock(), txid)
 
     def open_book(self) -> ReadOnlyBook:
         """Open the durable book for reading, on the calling thread."""

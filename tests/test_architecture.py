@@ -68,6 +68,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.audit_tables",),
     ("node.audit", "node.storage.rebuild"),
     ("node.answers", "node.settled"),
+    ("node.weighing",),
     ("node.query",),
     # What the person wants: a file, and words behind it.
     ("node.settings",),
@@ -76,7 +77,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.arguments",),
     # The drivers, and what puts them together.
     ("node.jsonrpc", "node.listeners", "node.disk", "node.report"),
-    ("node.clock", "node.log_lines", "node.log_file", "node.summary"),
+    ("node.clock", "node.log_lines", "node.log_file", "node.log_names", "node.summary"),
     ("node.log",),
     ("node.methods", "node.transport"),
     ("node.socket_session",),
