@@ -56,8 +56,8 @@ class MemoryBook:
     def account(self, key: bytes) -> Account:
         return Account(*self.accounts.get(key, (0, 0)))
 
-    def leaves(self) -> list[BlockRecord]:
-        return self.ends
+    def leaves(self, limit: int | None = None) -> list[BlockRecord]:
+        return self.ends if limit is None else self.ends[-limit:]
 
     def places_of(self, txid: bytes) -> list[Place]:
         """Candidates, like those of an index of one-byte prefixes."""

@@ -127,10 +127,10 @@ class ReadOnlyBook:
         rows = self.ask("SELECT balance, nonce FROM accounts WHERE key = ?", key)
         return self._account_of(key, rows[0]) if rows else ABSENT
 
-    def leaves(self) -> list[BlockRecord]:
-        """Return the blocks without children, ascending by id."""
-        rows = self.ask(_RECORD + "leaf = 1 ORDER BY id")
-        return [self._record_of(row) for row in rows]
+    def leaves(self, limit: int | None = None) -> list[BlockRecord]:
+        """Return the blocks without children, ascending by id; with a limit, the last to arrive."""
+        rows = self.ask(_RECORD + "leaf = 1 ORDER BY id DESC LIMIT ?", -1 if limit is None else limit)
+        return [self._record_of(row) for row in reversed(rows)]
 
     def places_of(self, txid: bytes) -> list[Place]:
         """Return candidates for an entry or coinbase leaf on the main chain."""
