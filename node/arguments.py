@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from node import __version__
-from node.config import DEFAULT_PORT, FILE_NAME, Arguments, LogFormat, LogLevel, MiningMode
+from node.config import DEFAULT_PORT, FILE_NAME, WEB_PORTS_ON, Arguments, LogFormat, LogLevel, MiningMode
 from node.endpoint import EndpointError, parse_endpoint, parse_host, parse_port
 
 T = TypeVar("T")
@@ -44,6 +44,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         log_format=_member(LogFormat, given.log_format),
         log_level=_member(LogLevel, given.log_level),
         log_file=given.log_file,
+        web=False if given.no_web else None,
+        web_host=given.web_host,
+        web_port=given.web_port,
     )
 
 
@@ -78,6 +81,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-format", choices=_values(LogFormat), help="lines for people or for programs")
     add("--log-level", choices=_values(LogLevel), help="the least to log (default info)")
     add("--log-file", type=Path, metavar="FILE", help="log to a file, rotated, instead of standard error")
+    add(
+        "--web-port",
+        type=_reader(parse_port),
+        metavar="N",
+        help=f"TCP port of the page (default: {WEB_PORTS_ON} above the node's)",
+    )
+    add(
+        "--web-host",
+        type=_reader(parse_host),
+        metavar="ADDR",
+        help="address that the page listens on (default 127.0.0.1)",
+    )
+    add("--no-web", action="store_true", help="show no page")
     add("--version", action="version", version=f"indelible {__version__}")
     return parser
 

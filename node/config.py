@@ -49,12 +49,14 @@ class LogLevel(StrEnum):
 
 
 DEFAULT_PORT: Final = 9000
+WEB_PORTS_ON: Final = 1_000
+"""The page's port is the node's and so many more; fewer, where there are no more."""
 _MAX_THREADS: Final = 256
 _MAX_PEERS: Final = 500
 """Connections; each holds memory for what it may send and be sent."""
 _WALLET: Final = re.compile(r"[a-z0-9_-]{1,32}")
 _PEER_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,32}")
-_FLAGS: Final = {"discovery": "no-discovery"}
+_FLAGS: Final = {"discovery": "no-discovery", "web": "no-web"}
 """Flags that are not called as their setting."""
 
 _NODE_KEYS: Final = (
@@ -69,6 +71,10 @@ _NODE_KEYS: Final = (
     "log_format",
     "log_level",
     "log_file",
+    "web",
+    "web_host",
+    "web_port",
+    "web_names",
 )
 _PEER_KEYS: Final = ("name", "address", "identity")
 
@@ -87,6 +93,9 @@ class Arguments:
     log_format: LogFormat | None = None
     log_level: LogLevel | None = None
     log_file: Path | None = None
+    web: bool | None = None
+    web_host: str | None = None
+    web_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,30 @@ class Setting:
     name: str
     value: str | int | bool | None
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Where the node shows its page, and whether it does."""
+
+    is_on: bool
+    host: str
+    """Address that it listens on."""
+    port: int
+    names: tuple[str, ...]
+    """Host names that it may be asked for by, beside its addresses and those of this machine."""
+    is_chosen: bool
+    """Whether the port was named, or is the default, without which the node runs as well."""
+
+    @property
+    def url(self) -> str:
+        """The first page, as this machine reaches it."""
+        host = _EVERYWHERE.get(self.host, self.host)
+        return f"http://{Endpoint(host, self.port)}/"
+
+
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not opened
+"""Hosts that stand for all addresses, and this machine's own among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +166,7 @@ class Config:
     log_level: LogLevel
     log_file: Path | None
     """Absolute; None is standard error."""
+    web: Web
     parameters: Parameters
     peers: tuple[Peer, ...]
     settings: tuple[Setting, ...] = field(repr=False)
@@ -178,6 +212,7 @@ def load(arguments: Arguments, folder: Path | None = None) -> Config:
     log_level = choose("log_level", arguments.log_level, node.choice("log_level", LogLevel), LogLevel.INFO)
     from_flag = _under(folder, arguments.log_file, "--log-file")
     log_file = choose("log_file", from_flag, _path(node, "log_file", beside), None)
+    web = _web(node, arguments, choose, port)
     parameters, network_settings = _network(table)
     peers = _peers(table, arguments.peers)
     return Config(
@@ -192,6 +227,7 @@ def load(arguments: Arguments, folder: Path | None = None) -> Config:
         log_format=log_format,
         log_level=log_level,
         log_file=log_file,
+        web=web,
         parameters=parameters,
         peers=peers,
         settings=(*choose.settings.values(), *network_settings, *map(_setting_of, peers)),
@@ -217,6 +253,21 @@ class _Chooser:
         shown = value if value is None or isinstance(value, int) else str(value)
         self.settings[name] = Setting(name, shown, origin)
         return value
+
+
+def _web(node: Table, arguments: Arguments, choose: _Chooser, port: int) -> Web:
+    """Return the settings of the page of a node that listens on `port`."""
+    on = choose("web", arguments.web, node.boolean("web"), default=True)
+    host = choose("web_host", arguments.web_host, node.read("web_host", parse_host), "127.0.0.1")
+    by_default = port + WEB_PORTS_ON if port + WEB_PORTS_ON <= MAX_PORT else port - WEB_PORTS_ON
+    own = choose("web_port", arguments.web_port, node.integer("web_port", LEAST_PORT, MAX_PORT), by_default)
+    origin = choose.settings["web_port"].origin
+    if own == port and on:
+        raise ConfigError(f"{origin}: port {port} is the node's own", "give the page another --web-port")
+    names = node.read_each("web_names", parse_host) or ()
+    shown = f"[{', '.join(map(repr, names))}]"
+    choose.again("web_names", shown, node.origin("web_names") if names else "default")
+    return Web(on, host, own, names, is_chosen=origin != "default")
 
 
 def _settings_file(named: Path | None, folder: Path) -> Table:

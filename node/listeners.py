@@ -23,9 +23,10 @@ class CannotListen(Exception):
         self.hint = hint
 
 
-async def open_listeners(host: str, port: int) -> list[socket.socket]:
+async def open_listeners(host: str, port: int, flags: str = "--") -> list[socket.socket]:
     """Return sockets that listen at the addresses of `host`, all at one port; 0 is any free one.
 
+    `flags`: how the flags begin that a hint names, those of the node itself or of its page (`--web-`).
     An address that this machine lacks does not matter as long as it has another of them.
     Raises CannotListen: port-taken, no-such-host, cannot-listen.
     """
@@ -33,14 +34,14 @@ async def open_listeners(host: str, port: int) -> list[socket.socket]:
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, ValueError):
-        raise CannotListen("no-such-host", f"{host!r} is no address", "check --host") from None
+        raise CannotListen("no-such-host", f"{host!r} is no address", f"check {flags}host") from None
     listeners: list[socket.socket] = []
-    missing = CannotListen("no-such-host", f"{host!r} has no address", "check --host")
+    missing = CannotListen("no-such-host", f"{host!r} has no address", f"check {flags}host")
     for family, address in dict.fromkeys((row[0], row[4]) for row in found):
         try:
             listener = socket.create_server((address[0], port, *address[2:]), family=family, backlog=BACKLOG)
         except OSError as error:
-            missing = _cannot_listen(host, port, error)
+            missing = _cannot_listen(host, port, flags, error)
             if error.errno != errno.EADDRINUSE:
                 continue
             for opened in listeners:
@@ -54,19 +55,25 @@ async def open_listeners(host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
+def _cannot_listen(host: str, port: int, flags: str, error: OSError) -> CannotListen:
     match error.errno:
         case errno.EADDRINUSE:
             return CannotListen(
-                "port-taken", f"port {port} on {host} is taken by another program", "give another --port"
+                "port-taken",
+                f"port {port} on {host} is taken by another program",
+                f"give another {flags}port",
             )
         case errno.EACCES:
             return CannotListen(
-                "cannot-listen", f"port {port} is not for everyone", "give a --port above 1023"
+                "cannot-listen", f"port {port} is not for everyone", f"give a {flags}port above 1023"
             )
         case errno.EADDRNOTAVAIL:
-            return CannotListen("cannot-listen", f"{host} is no address of this machine", "check --host")
+            return CannotListen(
+                "cannot-listen", f"{host} is no address of this machine", f"check {flags}host"
+            )
     reason = os.strerror(error.errno) if error.errno is not None else str(error)
     return CannotListen(
-        "cannot-listen", f"cannot listen on {host} port {port}: {reason}", "mend that, or give another --host"
+        "cannot-listen",
+        f"cannot listen on {host} port {port}: {reason}",
+        f"mend that, or give another {flags}host",
     )

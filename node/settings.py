@@ -146,6 +146,18 @@ class Table:
         except (EndpointError, AddressError, AmountError) as error:
             raise self.mistake(key, f"{key}: {error.message}", error.hint) from None
 
+    def read_each(self, key: str, reader: Callable[[str], T]) -> tuple[T, ...] | None:
+        """Return what `reader` makes of each text of a list."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._wrong(key, value, 'write a list, as ["one", "two"]')
+        try:
+            return tuple(reader(item) for item in value)
+        except (EndpointError, AddressError, AmountError) as error:
+            raise self.mistake(key, f"{key}: {error.message}", error.hint) from None
+
     def _title(self) -> str:
         names = ".".join(part for part in self.at if isinstance(part, str))
         return f"[[{names}]]" if isinstance(self.at[-1], int) else f"[{names}]"

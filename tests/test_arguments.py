@@ -19,7 +19,8 @@ def test_nothing_typed_is_nothing_given() -> None:
 def test_every_flag_arrives() -> None:
     typed = (
         "--port 9001 --data-dir d --config c.toml --peer 127.0.0.1:9000 --peer [::1]:9002 --mine off "
-        "--host ::1 --no-discovery --log-format json --log-level debug --log-file l.log"
+        "--host ::1 --no-discovery --log-format json --log-level debug --log-file l.log "
+        "--no-web --web-host ::1 --web-port 9002"
     )
     assert parse_arguments(typed.split()) == Arguments(
         port=9001,
@@ -32,6 +33,9 @@ def test_every_flag_arrives() -> None:
         log_format=LogFormat.JSON,
         log_level=LogLevel.DEBUG,
         log_file=Path("l.log"),
+        web=False,
+        web_host="::1",
+        web_port=9002,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from node.config import Arguments, Config, LogFormat, LogLevel, MiningMode, load
+from node.config import Arguments, Config, LogFormat, LogLevel, MiningMode, Web, load
 from node.endpoint import Endpoint
 from node.ledger.params import BUILT_IN
 from node.network_file import format_network
@@ -32,6 +32,10 @@ max_peers = 7
 log_format = "json"
 log_level = "warning"
 log_file = "logs/node.log"
+web = false
+web_host = "::"
+web_port = 9101
+web_names = ["shop.lan", "Book.example"]
 
 [[peers]]
 name = "alice"
@@ -71,6 +75,7 @@ def test_an_empty_file_or_none_is_the_built_in_network_and_no_peers(tmp_path: Pa
     assert (config.log_format, config.log_level, config.log_file) == (LogFormat.TEXT, LogLevel.INFO, None)
     assert config.data_dir.parts[-2:] == ("indelible", "9000")
     assert not config.data_dir.exists()
+    assert config.web == Web(is_on=True, host="127.0.0.1", port=10_000, names=(), is_chosen=False)
     assert {setting.origin.split(" ")[0] for setting in config.settings} == {"default"}
 
 
@@ -87,6 +92,9 @@ def test_every_key_of_the_file_arrives_with_its_line(tmp_path: Path) -> None:
         ("[2001:db8::7]:9000", Endpoint("2001:db8::7", 9000), None),
     ]
     assert not config.this_machine_only
+    assert config.web == Web(
+        is_on=False, host="::", port=9101, names=("shop.lan", "book.example"), is_chosen=True
+    )
     assert origins(config) == {
         "port": "peers.toml:2",
         "host": "peers.toml:3",
@@ -99,9 +107,13 @@ def test_every_key_of_the_file_arrives_with_its_line(tmp_path: Path) -> None:
         "log_format": "peers.toml:10",
         "log_level": "peers.toml:11",
         "log_file": "peers.toml:12",
+        "web": "peers.toml:13",
+        "web_host": "peers.toml:14",
+        "web_port": "peers.toml:15",
+        "web_names": "peers.toml:16",
         "network": "default (built in, for trying out)",
-        "peers.alice": "peers.toml:14",
-        "peers.[2001:db8::7]:9000": "peers.toml:19",
+        "peers.alice": "peers.toml:18",
+        "peers.[2001:db8::7]:9000": "peers.toml:23",
     }
     assert {setting.name: setting.value for setting in config.settings}["peers.alice"] == (
         f"192.0.2.7:9000, identity {IDENTITY}"
@@ -265,3 +277,38 @@ def test_settings_load_nothing_heavy() -> None:
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     heavy = {"rich", "click", "platformdirs", "nacl", "asyncio", "sqlite3", "difflib"}
     assert heavy.isdisjoint(found.stdout.split())
+
+
+def test_the_page_has_the_port_a_thousand_above_the_nodes(tmp_path: Path) -> None:
+    assert load(Arguments(port=9001), tmp_path).web.port == 10_001
+    assert load(Arguments(port=65_000), tmp_path).web.port == 64_000
+
+
+def test_a_port_that_was_named_for_the_page_is_told_from_the_default(tmp_path: Path) -> None:
+    assert load(Arguments(web_port=10_000), tmp_path).web.is_chosen
+    assert loaded("[node]\nweb_port = 10000\n", tmp_path).web.is_chosen
+    assert not load(Arguments(port=9001), tmp_path / "elsewhere").web.is_chosen
+
+
+def test_the_page_cannot_have_the_nodes_own_port(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--web-port: port 9005 is the node's own"):
+        load(Arguments(port=9005, web_port=9005), tmp_path)
+    assert not load(Arguments(port=9005, web_port=9005, web=False), tmp_path).web.is_on
+
+
+@pytest.mark.parametrize(
+    "host, url",
+    [
+        ("127.0.0.1", "http://127.0.0.1:9999/"),
+        ("::", "http://[::1]:9999/"),
+        ("shop.lan", "http://shop.lan:9999/"),
+    ],
+)
+def test_the_address_of_the_page_can_be_opened(host: str, url: str) -> None:
+    assert Web(is_on=True, host=host, port=9999, names=(), is_chosen=True).url == url
+
+
+@pytest.mark.parametrize("names", ['"shop.lan"', "[7]", '["a/b"]'])
+def test_names_of_the_page_are_a_list_of_hosts(tmp_path: Path, names: str) -> None:
+    with pytest.raises(ConfigError, match=r"peers\.toml:2: web_names"):
+        loaded(f"[node]\nweb_names = {names}\n", tmp_path)

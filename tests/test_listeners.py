@@ -71,6 +71,8 @@ async def test_a_taken_port_is_named_with_what_to_do() -> None:
     async with listening("127.0.0.1") as [(_, port)]:
         with pytest.raises(CannotListen) as caught:
             await open_listeners("127.0.0.1", port)
+        with pytest.raises(CannotListen, match="give another --web-port"):
+            await open_listeners("127.0.0.1", port, "--web-")
     assert caught.value.code == "port-taken"
     assert caught.value.message == f"port {port} on 127.0.0.1 is taken by another program"
     assert "--port" in caught.value.hint
