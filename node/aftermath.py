@@ -212,7 +212,7 @@ class Aftermath:
         pending = self._mempool.get(entry.txid)
         return pending is not None and pending.own
 
-    def _block_stored(self, done: BlockStored, now: Now) -> None:
+    def _block_stored(self, done: BlockStored, _: Now) -> None:
         self._out.notice(
             "block-aside",
             f"block {done.record.height} {done.record.hash.hex()[:8]}… kept aside: its branch is not heavier",
@@ -220,8 +220,6 @@ class Aftermath:
             after=done.batch,
             fields=_fields(done.record),
         )
-        if done.record.work == self._chain.tip.work and not self._sync.is_downloading(now):
-            self._gossip.rival(done.record, done.batch)
 
     def _block_condemned(self, done: BlockCondemned, now: Now) -> None:
         record, broken = done.record, done.broken

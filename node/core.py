@@ -255,7 +255,10 @@ class Core:
     def _block(self, connection: int, message: BlockMessage, now: Now) -> None:
         self.sync.block_came(connection, message.raw, now)
 
-    def _reject(self, connection: int, message: Reject, _: Now) -> None:
+    def _reject(self, connection: int, message: Reject, now: Now) -> None:
+        pending = self.mempool.get(message.id)
+        if pending is not None and pending.own:
+            self.gossip.refused(message.id, now)
         self.out.notice(
             "peer-rejects",
             f"peer {self.sessions.name(connection)}: refuses {message.id.hex()[:8]}… ({message.code})",

@@ -135,6 +135,22 @@ class Gossip:
     def _heard(self, txid: bytes) -> None:
         self._unheard.pop(txid, None)
 
+    def refused(self, txid: bytes, now: Now) -> None:
+        """Offer an own entry again later: a peer that asked for it would not take it.
+
+        What it lacked may come: room, the entry before it, a clock set right; and it may be the only peer.
+        """
+        self._unheard[txid] = now.mono_ms + OFFER_AGAIN_MS
+
+    def heard_by(self, txid: bytes) -> int:
+        """Return how many peers have heard of an entry: by what they told, and by what they were told.
+
+        0 for one typed here until the first of them has shown that it took it.
+        """
+        if txid in self._unheard:
+            return 0
+        return sum(txid in peer.known for peer in self._peers.values())
+
     def told_of_entries(self, connection: int, txids: Sequence[bytes], now: Now) -> None:
         """Take an INVENTORY of entries: ask for those that are not known."""
         peer = self._peers.get(connection)
@@ -200,24 +216,6 @@ class Gossip:
         headers = tuple(block.header.raw for block in tree.path(fork, record))
         self._sessions.send(session.connection, Headers(headers), batch)
         self._sync.told(session.connection, record)
-
-    def rival(self, record: BlockRecord, batch: int) -> None:
-        """Tell of a block beside the tip with the tip's own work, once it is durable.
-
-        The first seen stays the tip. But a tie that meets at nodes that do not mine would last until the next
-        payment: nobody who could end it knows of both sides.
-        """
-        tree = self._chain.tree
-        for session in self._sessions.open():
-            known = self._sync.known_to(session.connection)
-            if any(tree.is_ancestor(record, one) for one in known):
-                continue
-            forks = [tree.fork_point(record, one) for one in known or (self._chain.tip,)]
-            fork = max(forks, key=lambda one: one.height)
-            # A longer one could not be asked for: headers are given out of the main chain only.
-            if record.height - fork.height <= TOLD_AT_ONCE:
-                headers = tuple(block.header.raw for block in tree.path(fork, record))
-                self._sessions.send(session.connection, Headers(headers), batch)
 
     def asked_for_headers(self, connection: int, asked: GetHeaders) -> None:
         """Answer GET_HEADERS from the main chain."""

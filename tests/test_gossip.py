@@ -79,6 +79,23 @@ def test_own_entries_are_offered_again_until_a_peer_has_them() -> None:
     assert told_of(one) == [mine.txid] * 3
 
 
+def test_an_own_entry_that_a_peer_would_not_take_is_offered_again() -> None:
+    """What it lacked may come: room, the entry before it, a clock set right."""
+    subject, one, two_ = two()
+    mine, theirs = entry(0), entry(1)
+    submit(subject, mine)
+    one.say(Inventory(Kind.ENTRY, (theirs.txid,)))
+    one.say(Entries((theirs.raw,)))
+    two_.say(GetData(Kind.ENTRY, (mine.txid,)))
+    subject.pass_time(20_000)
+    before = told_of(two_).count(mine.txid)
+    for refused in (mine, theirs):
+        two_.say(Reject("entry-from-future", refused.txid))
+    subject.pass_time(20_000)
+    assert told_of(two_).count(mine.txid) == before + 1
+    assert told_of(two_).count(theirs.txid) == 1, "whose entry it is offers it"
+
+
 def test_an_own_entry_that_was_replaced_is_offered_no_more_and_looked_for_no_more() -> None:
     subject, one, _ = two()
     first, second = entry(0), entry(0, fee=50)
@@ -90,6 +107,23 @@ def test_an_own_entry_that_was_replaced_is_offered_no_more_and_looked_for_no_mor
     assert first.txid not in told_of(one)
     deadline = subject.core.gossip.deadline(subject.now())
     assert deadline is None
+
+
+def test_who_heard_of_an_entry_is_counted_and_an_own_one_only_once_a_peer_took_it() -> None:
+    subject, one, two_ = two()
+    theirs, own = entry(1), entry(2)
+    assert subject.core.gossip.heard_by(theirs.txid) == 0
+    one.say(Inventory(Kind.ENTRY, (theirs.txid,)))
+    one.say(Entries((theirs.raw,)))
+    assert subject.core.gossip.heard_by(theirs.txid) == 1
+    submit(subject, own)
+    subject.pass_time(100)
+    assert subject.core.gossip.heard_by(theirs.txid) == 2
+    assert subject.core.gossip.heard_by(own.txid) == 0, "told to both, but nobody asked for it yet"
+    two_.say(GetData(Kind.ENTRY, (own.txid,)))
+    assert subject.core.gossip.heard_by(own.txid) == 2
+    subject.take(PeerGone(two_.number, "gone"))
+    assert subject.core.gossip.heard_by(own.txid) == 1
 
 
 def test_a_new_peer_is_told_of_all_that_waits() -> None:

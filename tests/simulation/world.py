@@ -482,8 +482,8 @@ class World:
     def _is_tied(self) -> bool:
         """Tell whether they are at rest on two short branches of the same work, of which no miner knows both.
 
-        On demand the next payment ends such a tie. Who knows both sides tells of it, but only once: a miner
-        that was away just then hears nothing before.
+        On demand the next payment ends such a tie. Only the nodes between the two sides know of it, and they
+        do not tell: what is not proven they cannot answer for.
         """
         right = self._right()
         if not all(machine.is_up and not machine.is_busy() for machine in right):
