@@ -65,6 +65,7 @@ from node.log import Log
 from node.log_names import with_names
 from node.mempool import Saved, load_dump
 from node.miner import MinerPool
+from node.page import Page, trouble
 from node.paths import contacts_file
 from node.private import PathError, free_name, read_bounded
 from node.sealed import Unreadable
@@ -137,6 +138,7 @@ class Daemon:
             max_inbound=config.max_peers,
             max_unsent=MAX_UNSENT + _BLOCKS_UNSENT * config.parameters.maximum_block_bytes,
         )
+        self._page = Page(config.web, config.data_dir) if config.web.is_on else None
         self._core: Core | None = None
         self._watchers: list[asyncio.Task[None]] = []
 
@@ -171,10 +173,14 @@ class Daemon:
         await self.control.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal)
-        self._log.announce(summary(self._config, self._opened(port)))
+        can_show = self._page is not None and await trouble(self._config.web) is None
+        page = self._config.web.url if can_show else None
+        self._log.announce(summary(self._config, self._opened(port, page)))
         self._carry_out(self._core.start(self._read_pending(), read_clock()))
+        if self._page is not None:  # last: it needs the node, and the node does not wait for it
+            self._spawn(self._page.run())
 
-    def _opened(self, port: int) -> Opened:
+    def _opened(self, port: int, page: str | None) -> Opened:
         return Opened(
             version=__version__,
             network_id=self.core.network_id,
@@ -183,6 +189,7 @@ class Daemon:
             height=self._book.store.durable_tip().height,
             wallet_key=self._wallet.public_key,
             backed_up=self._wallet.backed_up,
+            page=page,
         )
 
     def _link_settings(self, port: int) -> LinkSettings:
@@ -236,6 +243,8 @@ class Daemon:
             self._carry_out(self.core.step(Shutdown(), read_clock()))
         for watcher in self._watchers:
             watcher.cancel()
+        if self._page is not None:
+            await self._page.close()
         await self._transport.shutdown()
         await self._pool.close()
         await asyncio.to_thread(self._disk.close)
@@ -407,9 +416,10 @@ class Daemon:
     def status(self) -> report.Json:
         """Return the fields of `status`."""
         address = encode_address(self.parameters.prefix, self.public_key)
-        return report.status(
+        status = report.status(
             self.core, read_clock(), version=__version__, mode=self._config.mine.value, address=address
         )
+        return status | {"page": None if self._page is None else self._page.url}
 
     def peers(self) -> list[report.Json]:
         """Return the fields of `peers`."""

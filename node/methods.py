@@ -24,6 +24,7 @@ from node.ledger.codec import MAX_UINT
 from node.ledger.entry import MAX_ENTRY_BYTES, Entry
 from node.ledger.params import MAX_HEIGHT, Parameters
 from node.query import MAX_BLOCKS, MAX_ENTRIES, After, Book, Query
+from node.weighing import Seen
 
 MAX_MINED: Final = 100_000
 """Blocks in one `mine`."""
@@ -88,6 +89,9 @@ class Node(Protocol):
 
     def waiting(self, txid: bytes) -> Waiting | None:
         """Return what is known of an entry that is in no block: pending, or it lost its place to another."""
+
+    def seen(self, txid: bytes) -> Seen:
+        """Return what this node sees of an entry beyond its book: peers that have it, clock, sync."""
 
     def open_book(self) -> ReadBook:
         """Open the durable book for reading. Called on another thread."""
@@ -329,7 +333,8 @@ def _pending(node: Node, arguments: Arguments) -> Outcome:
 def _tx(node: Node, arguments: Arguments) -> Outcome:
     txid = arguments["txid"]
     waiting = node.waiting(txid)
-    return Read(lambda query: query.tx(txid, waiting))
+    seen = node.seen(txid)
+    return Read(lambda query: query.weighed(txid, waiting, seen))
 
 
 def _history(node: Node, arguments: Arguments) -> Outcome:

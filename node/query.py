@@ -29,6 +29,7 @@ from node.ledger.params import Parameters
 from node.ledger.rules import SaneBlock, sane_block, sane_header
 from node.ledger.state import Account
 from node.storage.port import BlockRecord, Place, Standing
+from node.weighing import Seen, weigh
 
 MAX_BLOCKS: Final = 100
 """Blocks in one answer: each is read and hashed whole, so this bounds one question to about a second."""
@@ -94,8 +95,8 @@ class Book(Protocol):
     def account(self, key: bytes) -> Account:
         """Return the account at the tip."""
 
-    def leaves(self) -> list[BlockRecord]:
-        """Return the blocks without children."""
+    def leaves(self, limit: int | None = None) -> list[BlockRecord]:
+        """Return the blocks without children; with a limit, the last to arrive."""
 
     def places_of(self, txid: bytes) -> list[Place]:
         """Return candidates for an entry or coinbase leaf on the main chain."""
@@ -115,9 +116,17 @@ class After(NamedTuple):
     """The running balance shown there, smallest units."""
 
 
+class Head(NamedTuple):
+    """A block of the main chain by its header alone."""
+
+    height: int
+    hash: bytes
+    timestamp_ms: int
+
+
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A block whose stored bytes were hashed again and are its header's."""
+class StoredBlock:
+    """A block above genesis whose stored bytes were hashed again and are its header's."""
 
     record: BlockRecord
     sane: SaneBlock
@@ -143,20 +152,33 @@ class Query:
         heights = range(top, max(top - min(limit, MAX_BLOCKS), -1), -1)
         return [self._block_fields(record) for record in map(self._main_at, heights)]
 
+    def heads(self, limit: int, before: int | None = None) -> list[Head]:
+        """Return main chain blocks below height `before`, newest first, by their headers: cheap."""
+        top = self._tip.height if before is None else min(self._tip.height, before - 1)
+        records = map(self._main_at, range(top, max(top - limit, -1), -1))
+        return [Head(record.height, record.hash, record.header.timestamp_ms) for record in records]
+
     def block(self, name: int | bytes) -> Json:
         """Return the block of a height on the main chain or of a hash on any branch, with its entries.
 
         Raises NotFound for one that is not here, or only its header, or that breaks a rule.
         """
+        return self.part_of_block(name, 1, None)
+
+    def part_of_block(self, name: int | bytes, first: int, limit: int | None) -> Json:
+        """Return a block as `block` does, at most `limit` entries from position `first` (1 or more) on."""
         record = self._record_of(name)
-        fields = self._block_fields(record)
-        if record.height:
-            stored = self._stored(record)
-            positions = range(1, len(stored.sane.leaves))
-            fields["transactions"] = [self._confirmed(stored, position) for position in positions]
-        else:
-            fields["transactions"] = []
-        return fields
+        if not record.height:
+            return self._block_fields(record) | {"transactions": []}
+        stored = self._stored(record)
+        last = len(stored.sane.leaves) if limit is None else min(len(stored.sane.leaves), first + limit)
+        entries = [self._confirmed(stored, position) for position in range(first, last)]
+        return self._stored_fields(stored) | {"transactions": entries}
+
+    def stored(self, name: int | bytes) -> StoredBlock | None:
+        """Return a block's contents, None for genesis, which has none. Raises NotFound, like `block`."""
+        record = self._record_of(name)
+        return self._stored(record) if record.height else None
 
     def tx(self, txid: bytes, waiting: Waiting | None = None) -> Json:
         """Return what is known of an entry or a reward (its coinbase's leaf hash); `unknown` is an answer.
@@ -173,6 +195,11 @@ class Query:
         if waiting is not None:
             return waiting_fields(txid, waiting, self._parameters.prefix)
         return tx_fields(txid)
+
+    def weighed(self, txid: bytes, waiting: Waiting | None, seen: Seen) -> Json:
+        """Return `tx`, and `settled`: whether to hand over what was paid for ({verdict, rule, reason})."""
+        found = self.tx(txid, waiting)
+        return found | {"settled": weigh(self._book, self._parameters, found, seen)._asdict()}
 
     def history(self, key: bytes, limit: int, after: After | None = None) -> list[Json]:
         """Return up to `limit` (at most MAX_ENTRIES) entries and rewards of the key, newest first.
@@ -222,8 +249,11 @@ class Query:
         address = shown_address(self._parameters.prefix, key)
         return {"address": address, "confirmed": balance, "pending": change, "next_nonce": nonce}
 
-    def tips(self) -> list[Json]:
-        """Return the ends of all branches, the active one first, then the highest."""
+    def tips(self, limit: int | None = None) -> list[Json]:
+        """Return the ends of all branches, the active one first, then the highest.
+
+        With a limit, the active one and the last to arrive, however many there are.
+        """
         found = [
             {
                 "hash": leaf.hash.hex(),
@@ -231,13 +261,13 @@ class Query:
                 "branch_length": self._branch_length(leaf),
                 "status": "active" if leaf.id == self._tip.id else _BRANCH_STATUS[leaf.standing],
             }
-            for leaf in self._ends()
+            for leaf in self._ends(limit)
         ]
         return sorted(found, key=lambda tip: (tip["branch_length"] != 0, -tip["height"], tip["hash"]))
 
-    def _ends(self) -> list[BlockRecord]:
+    def _ends(self, limit: int | None) -> list[BlockRecord]:
         """Return the last record of each branch, and the tip, which headers without blocks may follow."""
-        leaves = self._book.leaves()
+        leaves = self._book.leaves(limit)
         return leaves if any(leaf.id == self._tip.id for leaf in leaves) else [self._tip, *leaves]
 
     # ------------------------------------------------------------------------------------------- blocks
@@ -270,7 +300,7 @@ class Query:
         main = self._book.main_at(record.height)
         return main is not None and main.id == record.id
 
-    def _stored(self, record: BlockRecord) -> _Stored:
+    def _stored(self, record: BlockRecord) -> StoredBlock:
         """Read a block above genesis and hash it again: its own bytes, and its place in the chain."""
         raw = self._book.body(record.id)
         if raw is None:
@@ -285,20 +315,34 @@ class Query:
         child = self._book.main_at(record.height + 1) if is_main else None
         if sane.header.raw != record.header.raw or (child and child.header.previous != sane.header.hash):
             raise _damaged(record)
-        return _Stored(record, sane, self._tip.height - record.height + 1 if is_main else 0)
+        return StoredBlock(record, sane, self._tip.height - record.height + 1 if is_main else 0)
 
     def _block_fields(self, record: BlockRecord) -> Json:
+        if record.height:
+            return self._stored_fields(self._stored(record))
+        genesis = genesis_block(self._parameters)
+        if genesis.header.hash != record.hash:
+            raise _damaged(record)
+        return self._header_fields(record) | {
+            "miner": None,
+            "reward": 0,
+            "fees": 0,
+            "size": len(genesis.raw),
+            "transactions": 0,
+        }
+
+    def _stored_fields(self, stored: StoredBlock) -> Json:
+        coinbase, reward = stored.sane.coinbase, self._parameters.reward(stored.record.height)
+        return self._header_fields(stored.record) | {
+            "miner": shown_address(self._parameters.prefix, coinbase.miner),
+            "reward": reward,
+            "fees": coinbase.amount - reward,
+            "size": len(stored.sane.block.raw),
+            "transactions": len(stored.sane.block.entries),
+        }
+
+    def _header_fields(self, record: BlockRecord) -> Json:
         header = record.header
-        coinbase, entries, size, reward = None, 0, 0, 0
-        if header.height:
-            stored = self._stored(record)
-            coinbase, entries = stored.sane.coinbase, len(stored.sane.block.entries)
-            size, reward = len(stored.sane.block.raw), self._parameters.reward(header.height)
-        else:
-            genesis = genesis_block(self._parameters)
-            if genesis.header.hash != header.hash:
-                raise _damaged(record)
-            size = len(genesis.raw)
         return {
             "height": header.height,
             "hash": header.hash.hex(),
@@ -306,11 +350,6 @@ class Query:
             "timestamp_ms": header.timestamp_ms,
             "bits": header.bits,
             "work": hex(record.work),
-            "miner": shown_address(self._parameters.prefix, coinbase.miner) if coinbase else None,
-            "reward": reward,
-            "fees": coinbase.amount - reward if coinbase else 0,
-            "size": size,
-            "transactions": entries,
         }
 
     def _branch_length(self, leaf: BlockRecord) -> int:
@@ -330,7 +369,7 @@ class Query:
 
     # ------------------------------------------------------------------------------------------ entries
 
-    def _confirmed(self, stored: _Stored, position: int) -> Json:
+    def _confirmed(self, stored: StoredBlock, position: int) -> Json:
         """Return the entry (or the reward, at 0) of a block as `tx` shows it."""
         header = stored.record.header
         txid = stored.sane.leaves[position]
@@ -346,7 +385,7 @@ class Query:
             return fields | entry_content(stored.entry(position), self._parameters.prefix)
         return fields | reward_content(stored.sane.coinbase, header.timestamp_ms, self._parameters.prefix)
 
-    def _touching(self, key: bytes, height: int) -> Iterator[tuple[_Stored, int]]:
+    def _touching(self, key: bytes, height: int) -> Iterator[tuple[StoredBlock, int]]:
         """Yield places up to that height that touch the key, the last one applied first."""
         for found, group in groupby(self._places(key, Place(height + 1, 0)), lambda place: place.height):
             if found == 0:
@@ -362,7 +401,7 @@ class Query:
             yield from places
             before = places[-1]
 
-    def _moved(self, stored: _Stored, position: int, key: bytes) -> tuple[Json, int]:
+    def _moved(self, stored: StoredBlock, position: int, key: bytes) -> tuple[Json, int]:
         """Return an item of `history`, and by how much it changed the key's balance."""
         item = self._confirmed(stored, position)
         if position == 0:
@@ -400,7 +439,7 @@ def _damaged(record: BlockRecord, wrong: str = "does not hash to its header") ->
     return BookDamaged(f"the stored block at height {record.height} {wrong}")
 
 
-def _touches(stored: _Stored, position: int, key: bytes) -> bool:
+def _touches(stored: StoredBlock, position: int, key: bytes) -> bool:
     if position == 0:
         return stored.sane.coinbase.miner == key
     entry = stored.entry(position)

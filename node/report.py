@@ -10,7 +10,10 @@ from typing import Any, Final
 from node.core import Core
 from node.events import Now
 from node.ledger import codec
+from node.ledger.entry import Entry
 from node.outcomes import LAST_REORG
+from node.storage.port import BlockRecord
+from node.weighing import Seen
 
 REWRITE_BLOCKS: Final = 100
 """Blocks whose work `rewrite_cost_s` weighs."""
@@ -71,6 +74,35 @@ def _rewrite_cost_s(core: Core) -> int | None:
     tip = core.store.durable_tip()
     base = core.chain.tree.ancestor(tip, max(0, tip.height - REWRITE_BLOCKS))
     return (tip.work - base.work) // core.mining.hashrate
+
+
+def seen(core: Core, now: Now, txid: bytes, *, findings: int = 0) -> Seen:
+    """Return what is seen of an entry beyond the book; `findings` are those of the audit."""
+    tip = core.store.durable_tip()
+    is_synced, reason = core.sync.reason(tip)
+    waiting = core.mempool.get(txid)
+    return Seen(
+        now_ms=now.wall_ms,
+        peer_heights=tuple(_shared_height(core, tip, session.connection) for session in core.sessions.open()),
+        heard_by=core.gossip.heard_by(txid),
+        is_synced=is_synced,
+        sync_reason=reason,
+        clock_offset_ms=core.links.clock_offset_ms(now),
+        hashrate=core.mining.hashrate,
+        has_gap=waiting is not None and _has_gap(core, waiting.entry),
+        findings=findings,
+    )
+
+
+def _shared_height(core: Core, tip: BlockRecord, connection: int) -> int:
+    """Return the height of the last block of the main chain that a peer is known to know."""
+    known = core.sync.known_to(connection)
+    return max((core.chain.tree.fork_point(tip, record).height for record in known), default=0)
+
+
+def _has_gap(core: Core, entry: Entry) -> bool:
+    confirmed = core.store.account(entry.sender).nonce
+    return core.mempool.lowest_free_nonce(entry.sender, confirmed) < entry.nonce
 
 
 def peers(core: Core, now: Now) -> list[Json]:

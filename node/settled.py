@@ -43,13 +43,13 @@ class Facts(NamedTuple):
     """How far the peers' median clock is from ours."""
     drift_ms: int = 30_000
     """Of the network's parameters."""
-    missing_nonces: int = 0
-    """Of the sender, below the entry's own, that neither the book nor a pending entry uses."""
+    has_gap: bool = False
+    """Earlier entries of its sender are missing, without which no block can hold it."""
     has_rival: bool = False
     """Another entry of the same sender and nonce stands in a branch near the tip."""
     lead: int | None = None
     """By how many blocks of the tip's work the book is ahead of the heaviest branch that lacks the entry,
-    rounded down; negative where that one is heavier. None: no such branch is near."""
+    rounded down; negative where that one is heavier. None: no such branch is near and has grown lately."""
     interval_ms: int = 15_000
     rewrite_s: int | None = None
     """How long this machine would take to redo the work from the entry's block on; None: not known."""
@@ -139,10 +139,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         "nonce-gap",
         "no",
-        lambda f: f.is_pending and f.missing_nonces > 0,
-        lambda f: (
-            f"it waits for {_count(f.missing_nonces, 'earlier entry', 'earlier entries')} of its sender "
-            "that nobody has seen: until then no block can hold it"
+        lambda f: f.is_pending and f.has_gap,
+        lambda _: (
+            "it waits for an earlier entry of its sender that nobody has seen: no block can hold it yet"
         ),
     ),
     Rule(

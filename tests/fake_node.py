@@ -21,6 +21,7 @@ from node.ledger.entry import Entry, decode_entry, signed_message
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
 from node.socket_session import Reply, Session
+from node.weighing import Seen
 from tests.building import Built, ChainBuilder, key
 from tests.memory_book import MemoryBook
 
@@ -105,6 +106,11 @@ class FakeNode:
     def waiting(self, txid: bytes) -> Waiting | None:
         found = next((entry for entry in self.entries.values() if entry.txid == txid), None)
         return Waiting("pending", found) if found else self.lost.get(txid)
+
+    def seen(self, txid: bytes) -> Seen:
+        heights = tuple(peer["height"] for peer in self.peer_list)
+        heard = len(self.peer_list) if self.waiting(txid) else 0
+        return Seen(NOW_MS, heights, heard)
 
     def open_book(self) -> MemoryBook:
         return self.book

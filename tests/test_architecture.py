@@ -58,6 +58,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The stored book, written and read.
     ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
     ("node.storage.network",),
+    # Files that prove themselves, without any book.
+    ("node.proof_file",),
+    ("node.proofs",),
     ("node.storage.journal",),
     ("node.storage.overlay", "node.storage.schema", "node.storage.bulk", "node.storage.files"),
     ("node.storage.reading", "node.storage.joining", "node.storage.scratch"),
@@ -70,6 +73,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.answers", "node.settled"),
     ("node.weighing",),
     ("node.query",),
+    ("node.receipts",),
     # What the person wants: a file, and words behind it.
     ("node.settings",),
     ("node.network_file", "node.contacts"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from node import report
 from node.events import HashRate, Submit
+from node.messages import GetData, Kind
 from node.outcomes import LAST_REORG
 from tests.building import ChainBuilder, key
 from tests.puppets import START_MS, Puppet, Subject
@@ -88,3 +89,35 @@ def test_peers_has_the_fields_of_the_table_beside_the_name() -> None:
     assert found["node_id"] == peer.key.public.hex()
     assert (found["height"], found["score"], found["connected_s"], found["latency_ms"]) == (3, 0, 2, 0)
     assert found["bytes_in"] > 0 < found["bytes_out"]
+
+
+def test_what_is_seen_of_an_entry_names_the_peers_that_share_the_book_and_those_that_heard_of_it() -> None:
+    subject = Subject(mode="on")
+    near, far = Puppet(subject), Puppet(subject, "far", host="203.0.113.5")
+    near.serves = {block.hash: block for block in MAIN}
+    near.show(*MAIN)
+    far.show(*MAIN[:1])
+    subject.take(HashRate(2))
+    entry = CHAIN.entry(key("miner"), key("bob"), 5, nonce=0, timestamp_ms=START_MS)
+    subject.take(Submit(1, (entry.raw,)))
+    found = report.seen(subject.core, subject.now(), entry.txid, findings=3)
+    assert len(found.peer_heights) == 2
+    assert found.peer_heights[0] == 3
+    assert (found.heard_by, found.hashrate, found.findings, found.has_gap) == (0, 2, 3, False)
+    assert (found.is_synced, found.now_ms) == (True, subject.wall_ms)
+    near.say(GetData(Kind.ENTRY, (entry.txid,)))
+    assert report.seen(subject.core, subject.now(), entry.txid).heard_by == 1
+
+
+def test_a_pending_entry_whose_senders_earlier_one_is_missing_has_a_gap() -> None:
+    subject = Subject()
+    peer = Puppet(subject)
+    peer.serves = {block.hash: block for block in MAIN}
+    peer.show(*MAIN)
+    late, early = (
+        CHAIN.entry(key("miner"), key("bob"), 5, nonce=nonce, timestamp_ms=START_MS) for nonce in (1, 0)
+    )
+    subject.take(Submit(1, (late.raw,)))
+    assert report.seen(subject.core, subject.now(), late.txid).has_gap
+    subject.take(Submit(2, (early.raw,)))
+    assert not report.seen(subject.core, subject.now(), late.txid).has_gap

@@ -26,6 +26,7 @@ _MAX_HEIGHT_DIGITS: Final = 10
 _LEAST_PREFIX: Final = 4
 _HEX: Final = re.compile(r"[0-9a-f]{1,64}")
 _STATUS_STYLES: Final = {"confirmed": "green", "pending": "yellow", "conflicted": "red", "unknown": "red"}
+_VERDICT_STYLES: Final = {"yes": "bold green", "likely": "yellow", "no": "bold red"}
 _TIP_STYLES: Final = {"active": "green", "invalid": "red"}
 
 _limit = click.option(
@@ -163,9 +164,11 @@ def tx(invocation: Invocation, txid: str) -> None:
 def _show_tx(found: Json, units: Units, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415
 
+    verdict = found["settled"]["verdict"]
     pairs: list[tuple[str, show.Value]] = [
         ("txid", found["txid"]),
         ("status", show.Cell(found["status"], _STATUS_STYLES.get(found["status"], ""))),
+        ("settled", show.Cell(f"{verdict}: {found['settled']['reason']}", _VERDICT_STYLES[verdict])),
     ]
     if found["block"] is not None:
         pairs += [

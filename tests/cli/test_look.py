@@ -56,12 +56,16 @@ def test_a_block_is_shown_by_height_or_hash_with_its_entries(shell: Shell) -> No
 
 def test_a_tx_is_shown_whatever_became_of_it(shell: Shell, node: FakeNode) -> None:
     confirmed = shell.ask("block", "4")["transactions"][0]
-    assert shell.ask("tx", confirmed["txid"]) == confirmed
+    found = shell.ask("tx", confirmed["txid"])
+    assert found.pop("settled")["verdict"] == "likely", "nobody else has a copy"
+    assert found == confirmed
     (pending,) = shell.ask("pending")
-    assert shell.ask("tx", pending["txid"]) == pending
+    found = shell.ask("tx", pending["txid"])
+    assert found.pop("settled")["rule"] == "unheard"
+    assert found == pending
     assert (set(pending), pending["status"], pending["memo"]) == (TX, "pending", "later")
     unknown = shell.ask("tx", "00" * 32)
-    assert (set(unknown), unknown["status"]) == (TX, "unknown")
+    assert (set(unknown), unknown["status"]) == (TX | {"settled"}, "unknown")
     reward = shell.ask("history", "--limit", "5")[-1]
     assert shell.ask("tx", reward["txid"])["recipient"] == address(OWNER)
 
