@@ -58,14 +58,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The stored book, written and read.
     ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
     ("node.storage.network",),
-    # Files that prove themselves, without any book.
-    ("node.proof_file",),
-    ("node.proofs",),
     ("node.storage.journal",),
     ("node.storage.overlay", "node.storage.schema", "node.storage.bulk", "node.storage.files"),
     ("node.storage.reading", "node.storage.joining", "node.storage.scratch"),
     ("node.storage.writing",),
     ("node.storage.memory", "node.storage.sqlite", "node.storage.inspecting", "node.storage.salvage"),
+    # Files that prove themselves, without any book.
+    ("node.proof_file",),
+    ("node.proofs",),
     # The stored book, checked from genesis.
     ("node.audit_findings", "node.locating"),
     ("node.audit_tables",),
@@ -159,6 +159,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 COMMANDS_MAY_USE = (
     *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
     *("remembered", "endpoint", "settings", "network_file", "contacts", "config", "pow", "miner"),
+    *("proof_file", "proofs", "receipts"),
 )
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
 
