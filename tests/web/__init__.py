@@ -1,0 +1,1 @@
+"""Tests of the page: its server, its scripts in a real browser, and both together."""
