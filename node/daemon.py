@@ -178,7 +178,7 @@ class Daemon:
         self._log.announce(summary(self._config, self._opened(port, page)))
         self._carry_out(self._core.start(self._read_pending(), read_clock()))
         if self._page is not None:  # last: it needs the node, and the node does not wait for it
-            self._spawn(self._page.run())
+            self._showing = self._spawn(self._page.run())
 
     def _opened(self, port: int, page: str | None) -> Opened:
         return Opened(

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from node import config, identity, log, paths, wallet
+from node import config, identity, log, page, paths, wallet
 from node.config import Arguments, Config
 from node.daemon import Daemon, NodeHalted
 from node.ledger import params, signature
@@ -46,6 +46,7 @@ def run(arguments: Arguments) -> int:
     try:
         params.validate(settings.parameters)
         signature.self_check()
+        asyncio.run(page.refuse_taken_port(settings.web))
         return _open_and_run(settings)
     except NodeHalted as halted:
         hint = f". {halted.hint[0].upper()}{halted.hint[1:]}" if halted.hint else ""

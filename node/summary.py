@@ -31,6 +31,8 @@ class Opened:
     wallet_key: bytes
     """Public key that mining pays to."""
     backed_up: bool
+    page: str | None
+    """Address of its page; None where it shows none."""
 
 
 def summary(config: Config, opened: Opened) -> list[Notice]:
@@ -52,6 +54,7 @@ def summary(config: Config, opened: Opened) -> list[Notice]:
         "wallet": config.wallet,
         "address": address,
         "backed_up": opened.backed_up,
+        "page": opened.page,
     }
     command = cli_command(config)
     lines = [
@@ -62,6 +65,7 @@ def summary(config: Config, opened: Opened) -> list[Notice]:
         _peers(config, own),
         f"book at height {opened.height}",
         f"mining is {config.mine.value} and pays the wallet {config.wallet}: {address}",
+        *_page(config, opened),
     ]
     notices = [Notice(KIND, lines[0], fields=fields), *(Notice(KIND, line) for line in lines[1:])]
     if not opened.backed_up:
@@ -87,6 +91,13 @@ def _network(config: Config, opened: Opened) -> str:
         f"Indelible {opened.version} on the network {config.parameters.name} ({opened.network_id.hex()[:8]}…)"
     )
     return f"{text}, for trying out: its coins are worth nothing" if config.for_trying_out else text
+
+
+def _page(config: Config, opened: Opened) -> list[str]:
+    if opened.page is None:
+        return []
+    open_to_all = "" if is_loopback(config.web.host) else ", which other machines can read"
+    return [f"page {opened.page}{open_to_all}"]
 
 
 def _peers(config: Config, own: Endpoint) -> str:

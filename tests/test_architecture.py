@@ -84,7 +84,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.clock", "node.log_lines", "node.log_file", "node.log_names", "node.summary"),
     ("node.log",),
     ("node.methods", "node.transport"),
-    ("node.socket_session",),
+    ("node.socket_session", "node.page"),
     ("node.control",),
     ("node.daemon",),
     ("node.startup",),
@@ -135,11 +135,21 @@ PURE_IMPORTS = frozenset(
 """All that pure modules may import besides each other: no clock, no disk, no socket, no dice."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    "asyncio": ("miner", "transport", "listeners", "socket_session", "control", "daemon", "startup", "web"),
+    "asyncio": (
+        "miner",
+        "transport",
+        "listeners",
+        "socket_session",
+        "control",
+        "daemon",
+        "startup",
+        "page",
+        "web",
+    ),
     "click": ("cli",),
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
     "jinja2": ("web.rendering",),
-    "logging": ("miner", "transport", "control", "log", "log_file"),
+    "logging": ("miner", "transport", "control", "log", "log_file", "page", "web.__main__"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "keyfile"),
     "platformdirs": ("paths",),
@@ -150,7 +160,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "sqlite3": ("storage",),
     "sse_starlette": ("web.live",),
     "starlette": ("web",),
-    "time": ("miner", "miner_worker", "clock", "daemon", "cli", "web.hub"),
+    "time": ("miner", "miner_worker", "clock", "daemon", "page", "cli", "web.hub"),
     "uvicorn": ("web.__main__",),
 }
 """Effects and outside packages, and the only parts of `node` that may import each. A row wins over

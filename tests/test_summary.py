@@ -28,7 +28,14 @@ address = "127.0.0.1:9001"
 
 def opened(config: Config, *, backed_up: bool = True) -> Opened:
     return Opened(
-        "0.1.0", bytes.fromhex("ab" * 32), config.port, config.data_dir / "node.sock", 7, ANN, backed_up
+        "0.1.0",
+        bytes.fromhex("ab" * 32),
+        config.port,
+        config.data_dir / "node.sock",
+        7,
+        ANN,
+        backed_up,
+        config.web.url if config.web.is_on else None,
     )
 
 
@@ -50,6 +57,7 @@ def test_the_start_tells_what_runs_where(tmp_path: Path) -> None:
         "peers: 127.0.0.1:9000",
         "book at height 7",
         f"mining is on-demand and pays the wallet default: {address}",
+        "page http://127.0.0.1:10001/",
         f"in another terminal: python cli.py --data-dir {folder} status",
     ]
 
@@ -72,7 +80,17 @@ def test_programs_find_it_all_in_the_first_notice(tmp_path: Path) -> None:
         "wallet": "default",
         "address": encode_address("bean", ANN),
         "backed_up": True,
+        "page": "http://127.0.0.1:10000/",
     }
+
+    without = load(Arguments(data_dir=tmp_path, web=False), tmp_path)
+    assert summary(without, opened(without))[0].fields["page"] is None
+    assert not any(text.startswith("page") for text in texts(without))
+
+
+def test_a_page_that_others_can_read_is_told_of_as_such(tmp_path: Path) -> None:
+    config = load(Arguments(data_dir=tmp_path, web_host=EVERYWHERE), tmp_path)
+    assert "page http://127.0.0.1:10000/, which other machines can read" in texts(config)
 
 
 def test_a_book_of_ones_own_open_to_others_is_not_called_a_trial(tmp_path: Path) -> None:

@@ -1,21 +1,26 @@
 """`python -m node.web`: the page of one data folder, as the daemon starts it or by hand.
 
-Started by the daemon (`--child`) it ends when its standard input closes: that is when the daemon is gone.
+As the daemon's child (`--child`) it says `ready` on standard output once it can be opened, runs at low
+priority, and ends when its standard input closes: that is when the daemon ends it, or is gone.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn, TypeVar
 
 import uvicorn
 
-from node.endpoint import parse_host, parse_port
+from node.endpoint import Endpoint, EndpointError, parse_host, parse_port
 from node.ledger.block import genesis_block
 from node.listeners import CannotListen, open_listeners
 from node.storage.faults import damaged
@@ -29,19 +34,30 @@ from node.web.context import Context
 from node.web.hub import Hub
 from node.web.local_socket import LocalSocket
 
+T = TypeVar("T")
+
 EXIT_FAILED: Final = 1
-GRACE_S: Final = 1
+END_S: Final = 1
 """For requests under way when the page ends."""
+LAST_S: Final = 1.5
+"""After which a page that should have ended ends all the same."""
+PRIORITY: Final = 5
+"""Added to the daemon's niceness: the book comes before its looks."""
+DEFAULT_PORT: Final = 10_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until stopped; return the exit status."""
     given = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # on standard error
+    signal.signal(signal.SIGTERM, _leave)  # once the server, which handles it first, is down
     try:
         asyncio.run(_serve(given))
     except (CannotListen, StorageFault) as error:
         sys.stderr.write(f"indelible: {error}\n")
         return EXIT_FAILED
+    except KeyboardInterrupt:
+        pass
     return 0
 
 
@@ -51,17 +67,50 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--data-dir", type=Path, required=True, metavar="DIR", help="folder of the node")
-    add("--host", type=parse_host, default="127.0.0.1", metavar="ADDR", help="where to listen")
-    add("--port", type=parse_port, default=10_000, metavar="N", help="TCP port (10000)")
+    add(
+        "--host",
+        type=_reader(parse_host),
+        default="127.0.0.1",
+        metavar="ADDR",
+        help="address to listen on (default 127.0.0.1)",
+    )
+    add(
+        "--port",
+        type=_reader(parse_port),
+        default=DEFAULT_PORT,
+        metavar="N",
+        help=f"TCP port to listen on ({DEFAULT_PORT})",
+    )
+    add(
+        "--name",
+        type=_reader(parse_host),
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="a name that it may be asked for by; may be repeated",
+    )
     add("--child", action="store_true", help="end when standard input closes")
     return parser
 
 
+def _reader(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a reader whose refusal argparse shows as it was written."""
+
+    def reader(text: str) -> T:
+        try:
+            return read(text)
+        except EndpointError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return reader
+
+
 async def _serve(given: argparse.Namespace) -> None:
+    context = make_context(given.data_dir)
     listeners = await open_listeners(given.host, given.port)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(make_context(given.data_dir)),
+            create_app(context),
             http="h11",
             ws="none",
             loop="asyncio",
@@ -70,17 +119,34 @@ async def _serve(given: argparse.Namespace) -> None:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=END_S,
         )
     )
     if given.child:
-        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _stop, server)
+        os.nice(PRIORITY)
+        threading.Thread(target=_watch_parent, args=(server,), daemon=True).start()
+    _say_ready(given)  # who comes before the server is up waits in the listeners' queue
     await server.serve(listeners)
 
 
-def _stop(server: uvicorn.Server) -> None:
+def _say_ready(given: argparse.Namespace) -> None:
+    url = f"http://{Endpoint(given.host, given.port)}/"
+    with suppress(OSError):
+        sys.stdout.write("ready\n" if given.child else f"the page is at {url}\n")
+        sys.stdout.flush()
+
+
+def _watch_parent(server: uvicorn.Server) -> None:
+    """End when standard input closes: in good order, and where that does not come about, at once."""
+    while os.read(sys.stdin.fileno(), 1 << 10):
+        pass
     server.should_exit = True
-    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    threading.Event().wait(LAST_S)
+    os._exit(0)  # nothing is kept here that an abrupt end could spoil
+
+
+def _leave(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
 
 
 def make_context(data_dir: Path) -> Context:
