@@ -70,7 +70,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.audit_findings", "node.locating"),
     ("node.audit_tables",),
     ("node.audit", "node.storage.rebuild"),
-    ("node.answers", "node.settled"),
+    ("node.answers", "node.settled", "node.payment_uri"),
     ("node.weighing",),
     ("node.query",),
     ("node.receipts",),
@@ -168,7 +168,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 COMMANDS_MAY_USE = (
     *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
-    *("remembered", "endpoint", "settings", "network_file", "contacts", "config", "pow", "miner"),
+    *("remembered", "endpoint", "settings", "network_file", "contacts", "payment_uri", "config", "pow", "miner"),
     *("proof_file", "proofs", "receipts"),
 )
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
