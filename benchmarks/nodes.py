@@ -177,7 +177,7 @@ class Lab:
         """Start a daemon that mines only when asked, and wait until its socket answers."""
         port = _free_port()
         command = [sys.executable, "-m", "node", "--config", str(self._config), "--data-dir", str(folder)]
-        command += ["--port", str(port), "--mine", "off", "--no-discovery"]
+        command += ["--port", str(port), "--mine", "off", "--no-discovery", "--no-web"]
         for peer in peers:
             command += ["--peer", peer.address]
         folder.mkdir(mode=0o700, exist_ok=True)

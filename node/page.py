@@ -22,7 +22,7 @@ from node.miner_policy import RestartPolicy
 END_GRACE_S: Final = 2.0
 """How long the page may take to end before it is killed."""
 
-PORT_TAKEN_S: Final = 15.0
+PORT_TAKEN_S: Final = 5.0
 """After which a port that was taken is tried again."""
 
 CHOSEN_PORT_S: Final = 3.0

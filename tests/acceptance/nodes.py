@@ -411,10 +411,12 @@ class Lab:
         peers: Sequence[str] = (),
         before: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        web: bool = False,
     ) -> Node:
         """Return a node that talks to these addresses alone; without a file, on the built-in network.
 
-        `before`: what runs the program, in the place of `python -m node`.
+        `before`: what runs the program, in the place of `python -m node`. `web`: whether it shows its page,
+        whose process takes half a second of a core to start.
         """
         node = Node(
             name=name,
@@ -426,6 +428,8 @@ class Lab:
         )
         node.command = [*(before or (sys.executable, "-m", "node")), "--port", str(node.port)]
         node.command += ["--data-dir", str(node.folder), "--no-discovery", *flags]
+        if not web:
+            node.command.append("--no-web")
         if network is not None:
             node.command += ["--config", str(network)]
         for peer in peers:

@@ -1,0 +1,104 @@
+"""The page of a real daemon: it comes back when it dies, and goes when the daemon goes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.acceptance.nodes import QUICK, Lab, Node, free_port, processes, until
+
+pytestmark = pytest.mark.acceptance
+
+END_S = 4.0
+"""What a page whose daemon was killed may take to end."""
+
+
+@contextmanager
+def taken(port: int) -> Iterator[None]:
+    with socket.create_server(("127.0.0.1", port)):
+        yield
+
+
+def page_of(node: Node) -> str:
+    return str(until(lambda: node.status()["page"], "the page is there"))
+
+
+def fetched(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - ours
+        return str(answer.read().decode())
+
+
+def page_process(node: Node) -> int:
+    (pid,) = node.workers()
+    return pid
+
+
+def gone(pid: int) -> bool:
+    return pid not in processes()
+
+
+def test_the_page_shows_the_book_and_ends_with_its_node(lab: Lab) -> None:
+    node = lab.node("ann", "--mine", "off", network=lab.network(QUICK), web=True).start()
+    url = page_of(node)
+    assert f"page {url}" in node.log()
+    (block,) = node.cli("mine", "1")
+    assert fetched(f"{url}api/blocks/tip/hash") == block
+    pid = page_process(node)
+    node.stop()
+    assert gone(pid)
+
+
+def test_a_page_that_is_killed_is_told_of_and_comes_back(lab: Lab) -> None:
+    node = lab.node("ann", "--mine", "off", network=lab.network(QUICK), web=True).start()
+    url = page_of(node)
+    killed = page_process(node)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: "the page died (killed by signal 9)" in node.log(), "its death is told of")
+    until(lambda: node.workers() not in ([], [killed]), "another one starts")
+    assert page_of(node) == url
+    assert fetched(f"{url}api/blocks/tip/height") == "0"
+
+
+def test_a_page_whose_node_is_killed_ends(lab: Lab) -> None:
+    node = lab.node("ann", "--mine", "off", network=lab.network(QUICK), web=True).start()
+    page_of(node)
+    pid = page_process(node)
+    node.kill()
+    until(lambda: gone(pid), "the page ends", END_S)
+
+
+def test_a_node_whose_page_finds_no_port_runs_without_until_there_is_one(lab: Lab) -> None:
+    node = lab.node("ann", "--mine", "off", network=lab.network(QUICK), web=True)
+    with taken(node.port + 1000):
+        node.start()
+        until(lambda: "there is no page" in node.log(), "it says so")
+        assert re.search(rf"WARNING there is no page: port {node.port + 1000} .*--web-port", node.log())
+        assert node.status()["page"] is None
+        assert node.workers() == []
+    assert page_of(node) == f"http://127.0.0.1:{node.port + 1000}/"
+
+
+def test_a_port_that_was_named_for_the_page_and_is_taken_ends_the_start(lab: Lab) -> None:
+    port = free_port()
+    node = lab.node("ann", "--web-port", str(port), network=lab.network(QUICK), web=True)
+    with taken(port):
+        node.launch()
+        assert node.wait() == 1
+    assert f"port {port} on 127.0.0.1 is taken by another program: give another --web-port" in node.log()
+    assert not node.folder.exists(), "nothing was made"
+
+
+def test_a_node_started_again_right_after_it_was_killed_gets_its_page_back(lab: Lab) -> None:
+    port = free_port()
+    node = lab.node("ann", "--web-port", str(port), network=lab.network(QUICK), web=True).start()
+    page_of(node)
+    node.kill()
+    node.start()
+    assert page_of(node) == f"http://127.0.0.1:{port}/"
