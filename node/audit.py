@@ -1,8 +1,8 @@
 """Reading a whole book again: every stored byte hashed, every rule and signature checked, every table too.
 
 Reads a book and writes nothing; signatures are verified on threads. Needs memory for one block and a bounded
-part of the accounts, whatever the length of the chain. Names the first thing that is not in order: by height
-along the main chain, then in the tables beside it, then on side branches.
+part of the accounts, whatever the length of the chain. Names what is not in order, the first thing or all: by
+height along the main chain, then in the tables beside it, then on side branches.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, NamedTuple
 
-from node import audit_tables
-from node.audit_findings import Bad, Finding, FirstBad, naming, reading
+from node import audit_tables, differences
+from node.audit_findings import Bad, Difference, Finding, FirstBad, naming, reading
 from node.ledger import history, rules, state
 from node.ledger.block import Block, Coinbase, decode_block, genesis_block
 from node.ledger.entry import Entry, decode_entry
@@ -41,6 +42,8 @@ _TOLD_AFTER: Final = 1_000
 """Blocks and entries between two calls of `progress`."""
 _CHUNK: Final = 64
 """Signatures handed to a thread at a time."""
+_SLICE: Final = 20_000
+"""Leaves read of one state of the book, at least: some seconds."""
 _ACCOUNTS_IN_MEMORY: Final = 200_000
 """More go to a temporary file; some 60 MB."""
 
@@ -56,6 +59,8 @@ class Verdict:
     transactions: int
     """Entries in them."""
     first_bad: FirstBad | None
+    findings: tuple[FirstBad, ...] = ()
+    """All that was found, where more than the first was asked for."""
 
     @property
     def ok(self) -> bool:
@@ -63,20 +68,33 @@ class Verdict:
         return self.first_bad is None
 
 
-def verify(book: ReadOnlyBook, parameters: Parameters, progress: Progress) -> Verdict:
-    """Read the whole book again and judge one state of it, also beside a daemon that writes.
+class _Enough(Exception):
+    """As much was found as was asked for."""
 
-    Raises ForeignNetwork where it is another network's; anything else that is wrong is in the verdict.
+
+class _Moved(Exception):
+    """The main chain left what had been read of it, for another branch."""
+
+
+def verify(book: ReadOnlyBook, parameters: Parameters, progress: Progress, most: int = 1) -> Verdict:
+    """Read the whole book again, also beside a daemon that writes; `most`: findings after which it stops.
+
+    A long book is read in slices, each of the state of then, so that a daemon's write-ahead file can be
+    folded in meanwhile; the tables beside the blocks are judged by one state, the last. Raises
+    ForeignNetwork where it is another network's; anything else that is wrong is in the verdict.
     """
     with book.snapshot(), ThreadPoolExecutor(os.cpu_count()) as threads:
-        audit = _Audit(book, parameters, progress, threads)
-        try:
-            audit.run()
-        except Bad as bad:
-            return audit.verdict(bad.found)
-        finally:
-            audit.close()
-        return audit.verdict(None)
+        while True:
+            audit = _Audit(book, parameters, progress, threads, most)
+            try:
+                audit.run()
+            except _Enough:
+                pass
+            except _Moved:
+                continue
+            finally:
+                audit.close()
+            return audit.verdict()
 
 
 class _Read(NamedTuple):
@@ -88,18 +106,37 @@ class _Read(NamedTuple):
 
 
 class _Audit:
-    """One reading, block by block. Each step raises Bad at the first thing that is not in order."""
+    """One reading, block by block. A step raises Bad at the first thing in it that is not in order.
+
+    What follows is judged as far as it can be: behind a block that cannot be read no balance is known.
+    """
 
     def __init__(
-        self, book: ReadOnlyBook, parameters: Parameters, progress: Progress, threads: ThreadPoolExecutor
+        self,
+        book: ReadOnlyBook,
+        parameters: Parameters,
+        progress: Progress,
+        threads: ThreadPoolExecutor,
+        most: int,
     ) -> None:
         self._book = book
         self._parameters = parameters
         self._progress = progress
         self._threads = threads
+        self._most = most
+        self._findings: list[FirstBad] = []
         self._genesis = genesis_block(parameters)
         self._accounts = SpillingScratch(lambda _: ABSENT, _ACCOUNTS_IN_MEMORY)
-        self._history = history.EMPTY
+        for key, account in state.genesis_accounts(parameters).items():
+            self._accounts.write(key, account)
+        self._history: history.Frontier | None = history.EMPTY
+        """Over the blocks so far; None where one of them is not known."""
+        self._knows_accounts = True
+        self._knows_index = True
+        self._unknown = 0
+        """Blocks in a row that could not be read, just before."""
+        self._history_before: bytes | None = None
+        """Root of the history tree that the block at hand must commit to, where it is known."""
         self._coinbases: deque[Coinbase] = deque(maxlen=parameters.maturity + 1)
         self._last: _Read | None = None
         self._txids = 0
@@ -108,30 +145,54 @@ class _Audit:
         self._blocks = 0
         self._entries = 0
         self._untold = 0
+        self._in_slice = 0
 
-    def verdict(self, first_bad: FirstBad | None) -> Verdict:
-        return Verdict(self._tip_height, self._blocks, self._entries, first_bad)
+    def verdict(self) -> Verdict:
+        first = self._findings[0] if self._findings else None
+        return Verdict(self._tip_height, self._blocks, self._entries, first, tuple(self._findings))
 
     def close(self) -> None:
         self._accounts.close()
 
     def run(self) -> None:
-        """Read everything."""
-        tip = self._read_genesis()
-        for height, block_id in self._main_rows():
-            if height != tip.height + 1:
-                raise Bad(FirstBad(Finding.MAIN_ROW, "the row is missing", tip.height + 1))
-            tip = self._read_block(tip, block_id)
+        """Read everything. Raises _Enough, _Moved."""
+        self._try(self._check_genesis)
+        tip = self._read_main(self._begin())
         self._check_last_index()
-        audit_tables.check_end(self._book, tip)
-        audit_tables.check_index(self._book, self._txids, self._touched)
-        audit_tables.check_accounts(self._book, self._accounts)
-        audit_tables.check_tree(self._book, self._parameters)
+        if tip is not None:
+            self._try(lambda: audit_tables.check_end(self._book, tip))
+        if self._knows_index:
+            self._try(lambda: audit_tables.check_index(self._book, self._txids, self._touched))
+        if self._knows_accounts:
+            self._note_all(audit_tables.account_findings(self._book, self._accounts))
+        self._note_all(audit_tables.tree_findings(self._book, self._parameters))
+        self._note_all(audit_tables.other_findings(self._book))
         self._progress(self._tip_height, self._tip_height)
+
+    def _try(self, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except Bad as bad:
+            self._note(bad.found)
+
+    def _note(self, found: FirstBad) -> None:
+        """Add a finding. Raises _Enough."""
+        self._findings.append(found)
+        if found.rule == Finding.INDEX_ROW:
+            self._knows_index = False
+        if len(self._findings) >= self._most:
+            raise _Enough
+
+    def _note_all(self, findings: Iterator[FirstBad]) -> None:
+        try:
+            for found in findings:
+                self._note(found)
+        except Bad as bad:
+            self._note(bad.found)
 
     # ---------------------------------------------------------------------------------------- each block
 
-    def _read_genesis(self) -> BlockRecord:
+    def _check_genesis(self) -> None:
         genesis = self._genesis
         body = reading(Finding.BODY_MISSING, 0, lambda: self._book.body(0))
         named = reading(Finding.META_ROW, None, lambda: (self._book.network_id(), self._book.parameters()))
@@ -149,34 +210,104 @@ class _Audit:
         _check_row(record, genesis_record(self._parameters))
         if body != genesis.raw:
             raise Bad(FirstBad(Finding.GENESIS_BODY, "not the bytes of the genesis block", 0, record.hash))
-        for key, account in state.genesis_accounts(self._parameters).items():
-            self._accounts.write(key, account)
-        self._history, _ = self._history.append(record.hash)
+
+    def _begin(self) -> BlockRecord:
+        """Start behind genesis, which the parameters give, whatever stands in the book."""
+        record = genesis_record(self._parameters)
+        self._history, _ = history.EMPTY.append(record.hash)
         self._blocks = 1
         return record
 
-    def _main_rows(self) -> Iterator[tuple[int, object]]:
-        """Yield the rows above genesis."""
+    def _read_main(self, genesis: BlockRecord) -> BlockRecord | None:
+        """Read the blocks above genesis; return the last one, None where it cannot be told which that is."""
+        tip: BlockRecord | None = genesis
         rows = inspecting.main_rows(self._book, 0)
-        while (row := reading(Finding.MAIN_ROW, self._blocks, lambda: next(rows, None))) is not None:
-            yield row
+        height = 0
+        while True:
+            try:
+                row = reading(Finding.MAIN_ROW, height + 1, lambda: next(rows, None))
+            except Bad as bad:
+                self._note(bad.found)
+                return None
+            if row is None:
+                return tip
+            if row[0] != height + 1:
+                self._note(FirstBad(Finding.MAIN_ROW, "the row is missing", height + 1))
+                self._lose(row[0] - height - 1)
+                tip = None
+            height = row[0]
+            tip = self._read_block(tip, height, row[1])
+            self._renew(tip)
 
-    def _read_block(self, previous: BlockRecord, block_id: object) -> BlockRecord:
-        record = self._linked(previous, block_id)
-        self._check_last_index()
-        history_root = self._history.root()
-        self._check_record(record, previous)
+    def _read_block(self, previous: BlockRecord | None, height: int, block_id: object) -> BlockRecord | None:
+        """Read a block; return the record that the next one must follow, None where nothing tells."""
+        try:
+            if previous is None:
+                record = expected = self._found_again(height, block_id)
+            else:
+                record = self._linked(previous, block_id)
+                self._check_last_index()
+                expected = self._check_header(record, previous)
+        except Bad as bad:
+            self._note(bad.found)
+            self._lose(1)
+            return None
+        self._try(lambda: _check_row(record, expected))
+        try:
+            self._read_body(record)
+        except Bad as bad:
+            self._note(bad.found)
+            self._knows_accounts = self._knows_index = False
+        return expected
+
+    def _read_body(self, record: BlockRecord) -> None:
         sane = self._sane(record)
         with naming(record, sane.leaves):
-            rules.check_block_in_context(sane, history_root)
+            if self._history_before is not None:
+                rules.check_block_in_context(sane, self._history_before)
             entries = rules.sane_entries(sane.block.entries, 0)
             rules.check_entries_in_context(entries, 0, record.header.timestamp_ms, self._parameters)
             self._check_signatures(entries)
-            self._apply(sane, entries)
+            if self._knows_accounts:
+                self._apply(sane, entries)
         keys = keys_of_block(record.height, sane.leaves[0], sane.coinbase.miner, entries)
         self._last = _Read(record, sane.leaves, keys)
         self._tell(record.height, len(entries))
+
+    def _lose(self, blocks: int) -> None:
+        """Note that this many blocks cannot be judged, nor what depends on them."""
+        self._unknown += blocks
+        self._knows_accounts = self._knows_index = False
+
+    def _found_again(self, height: int, block_id: object) -> BlockRecord:
+        """Return the block behind one that could not be read: by its own proof of work alone."""
+        self._check_last_index()
+        if not isinstance(block_id, int):
+            raise Bad(FirstBad(Finding.MAIN_ROW, "the row names no block", height))
+        record = reading(Finding.BLOCK_ROW, height, lambda: self._book.record(block_id))
+        if record.height != height:
+            raise Bad(FirstBad(Finding.MAIN_ROW, "the row names a block of another height", height))
+        with naming(record):
+            rules.sane_header(record.header)
+        if self._unknown == 1 and self._history is not None:
+            self._history, _ = self._history.append(record.header.previous)  # the one between, by its hash
+        else:
+            self._history = None
+        self._unknown = 0
+        self._history_before = None if self._history is None else self._history.root()
+        if self._history is not None:
+            self._history, _ = self._history.append(record.hash)
         return record
+
+    def _renew(self, tip: BlockRecord | None) -> None:
+        """Go on with the book as it is now, every so often. Raises _Moved."""
+        if self._in_slice < _SLICE:
+            return
+        self._in_slice = 0
+        self._book.renew()
+        if tip is not None and self._book.main_id(tip.height) != tip.id:
+            raise _Moved
+        _, self._tip_height = inspecting.main_ends(self._book)
 
     def _linked(self, previous: BlockRecord, block_id: object) -> BlockRecord:
         """Return the block that the main chain has after `previous`."""
@@ -193,6 +324,7 @@ class _Audit:
             if record.standing is Standing.PROVEN or not self._siblings(previous, block_id):
                 return record
         elif record is not None and self._follows_a_sibling(record, previous):
+            self._last = None
             detail = "the row names another block than the one that the next block follows"
             raise Bad(FirstBad(Finding.MAIN_ROW, detail, previous.height, previous.hash))
         self._check_last_index()
@@ -214,25 +346,27 @@ class _Audit:
         parent = reading(finding, height, lambda: self._book.find(record.header.previous))
         return parent is not None and parent.header.previous == previous.header.previous
 
-    def _check_record(self, record: BlockRecord, previous: BlockRecord) -> None:
-        """Check a header by the rules, and its row by what the rules give."""
+    def _check_header(self, record: BlockRecord, previous: BlockRecord) -> BlockRecord:
+        """Check a header by the rules; return the row that they give it."""
         with naming(record):
             rules.sane_header(record.header)
             rules.check_header_in_context(record.header, previous, self._parameters)
-        self._history, nodes = self._history.append(record.hash)
+        nodes: Sequence[bytes] = ()
+        self._history_before = None if self._history is None else self._history.root()
+        if self._history is not None:
+            self._history, nodes = self._history.append(record.hash)
         skip = skip_height(record.height)
         skip_id = reading(Finding.MAIN_ROW, skip, lambda: self._book.main_id(skip))
-        expected = replace(
+        return replace(
             record,
             work=previous.work + record.header.work,
             chain_time=rules.chain_time_of(record.header, previous, self._parameters),
             parent_id=previous.id,
             skip_id=-1 if skip_id is None else skip_id,
-            history_nodes=b"".join(nodes),
+            history_nodes=record.history_nodes if self._history is None else b"".join(nodes),
             standing=Standing.PROVEN,
             rule="",
         )
-        _check_row(record, expected)
 
     def _sane(self, record: BlockRecord) -> SaneBlock:
         """Read a block's bytes and hash them to its header."""
@@ -250,10 +384,17 @@ class _Audit:
             except RuleBroken as broken:
                 if broken.rule is not Rule.ENTRIES_ROOT:
                     raise
-                located = self._locate(record, block)
-                raise Bad(
-                    FirstBad(broken.rule, broken.detail, record.height, record.hash, *located)
-                ) from broken
+                raise Bad(self._located(record, block, broken)) from broken
+
+    def _located(self, record: BlockRecord, block: Block, broken: RuleBroken) -> FirstBad:
+        """Return the finding of an edited block, with the entry and what it says."""
+        position, txid, found_txid, proven = self._locate(record, block)
+        said = None
+        if position is not None and found_txid is not None:
+            said = block.entries[position - 1] if position else block.first_leaf
+        told = () if position is None else differences.of_leaf(position, said, proven)
+        place = (record.height, record.hash, position, txid, found_txid)
+        return FirstBad(broken.rule, broken.detail, *place, told)
 
     def _locate(self, record: BlockRecord, block: Block) -> Located:
         """Find out which entry was changed, from the index and the entries themselves."""
@@ -291,23 +432,30 @@ class _Audit:
             state.apply_coinbase(self._accounts, self._coinbases[0])
 
     def _check_last_index(self) -> None:
-        """Look for the last block's leaves in the index by txid and by account."""
+        """Look for the last block's leaves in the index by txid and by account; notes what is wrong."""
         last, self._last = self._last, None
         if last is None:
             return
-        height = last.record.height
         touched = sorted(set(last.keys.history))
         for table, keys in (("txids", last.keys.txids), ("history", touched)):
-            missing = self._missing(table, height, keys)
-            if missing:
-                position = min(place_of_key(key).position for key in missing)
-                txid = last.leaves[position]
-                detail = f"table {table} has no row of it"
-                raise Bad(FirstBad(Finding.INDEX_ROW, detail, height, last.record.hash, position, txid, txid))
+            self._try(partial(self._check_keys, last, table, keys))
         self._txids += len(last.keys.txids)
         self._touched += len(touched)
         self._blocks += 1
         self._entries += len(last.leaves) - 1
+        self._in_slice += len(last.leaves)
+
+    def _check_keys(self, last: _Read, table: str, keys: Sequence[bytes]) -> None:
+        height = last.record.height
+        missing = self._missing(table, height, keys)
+        if missing:
+            key = min(missing, key=place_of_key)
+            position = place_of_key(key).position
+            txid = last.leaves[position]
+            told = (Difference(f"{table}.key", None, key.hex()),)
+            detail = f"table {table} has no row of it"
+            place = (height, last.record.hash, position, txid, txid)
+            raise Bad(FirstBad(Finding.INDEX_ROW, detail, *place, told))
 
     def _missing(self, table: str, height: int, keys: Sequence[bytes]) -> list[bytes]:
         return reading(
@@ -323,11 +471,7 @@ class _Audit:
 
 def _check_row(record: BlockRecord, expected: BlockRecord) -> None:
     """Compare a block's row with what it must be; when the block was first seen nobody else knows."""
-    wrong = [
-        field.name
-        for field in fields(BlockRecord)
-        if field.name != "first_seen_ms" and getattr(record, field.name) != getattr(expected, field.name)
-    ]
+    wrong = differences.of_rows(record, expected, but=("first_seen_ms",))
     if wrong:
-        detail = f"the row has another {wrong[0]} than the blocks give"
-        raise Bad(FirstBad(Finding.BLOCK_ROW, detail, record.height, record.hash))
+        detail = f"the row has another {wrong[0].name} than the blocks give"
+        raise Bad(FirstBad(Finding.BLOCK_ROW, detail, record.height, record.hash, fields=wrong))

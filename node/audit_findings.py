@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from node.ledger.errors import Rule, RuleBroken
 from node.storage.port import BlockRecord, StorageFault
@@ -37,6 +37,22 @@ class Finding(StrEnum):
     """A balance or nonce is not what the blocks give."""
     SIDE_BLOCK = "side-block"
     """A block of a side branch is not what it was."""
+    NAMED_ROW = "named-row"
+    """A small value that the node keeps by name (its last switch) is not one that it wrote."""
+    FILE = "file"
+    """The book's file is not as SQLite left it, or its tables are not as this program made them."""
+    OTHER_FILE = "other-file"
+    """A file beside the book (peers, pending entries, wallet, identity) is damaged."""
+
+
+class Difference(NamedTuple):
+    """One field of what was found, beside what it must be."""
+
+    name: str
+    said: str | None
+    """As the stored copy has it; None where it has nothing there."""
+    proof: str | None
+    """As the rest of the book proves it; None where nothing at hand tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,21 @@ class FirstBad:
     """What the header commits to at the position; None where nothing at hand proves it."""
     found_txid: bytes | None = None
     """What the bytes found there hash to."""
+    fields: tuple[Difference, ...] = ()
+    """What it says, field by field, beside what is proven."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as `verify`, `heal` and the local socket tell it."""
+        return {
+            "height": self.height,
+            "block": None if self.block is None else self.block.hex(),
+            "position": self.position,
+            "txid": None if self.txid is None else self.txid.hex(),
+            "found_txid": None if self.found_txid is None else self.found_txid.hex(),
+            "rule": str(self.rule),
+            "detail": self.detail,
+            "fields": [field._asdict() for field in self.fields],
+        }
 
 
 class Bad(Exception):

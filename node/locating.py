@@ -29,6 +29,8 @@ class Located(NamedTuple):
     """What the header commits to at this position, where that is proven."""
     found_txid: bytes | None
     """What is there now; None where the block has no leaf there any more."""
+    proven: bytes | None = None
+    """The bytes that hash to `txid`."""
 
 
 NOWHERE: Final = Located(None, None, None)
@@ -54,25 +56,24 @@ def locate(block: Block, prefixes: Mapping[int, bytes], suspects: Sequence[int])
     if position >= len(leaves):
         return Located(position, None, None)
     raw = block.entries[position - 1] if position else block.first_leaf
-    txid = None
+    proven = None
     if position in prefixes and len(differing) == 1:
-        txid = _proven(block, leaves, position, raw, prefixes[position])
-    return Located(position, txid, leaves[position])
+        proven = _proven(block, leaves, position, raw, prefixes[position])
+    txid = None if proven is None else merkle.leaf_hash(proven)
+    return Located(position, txid, leaves[position], proven)
 
 
 def _proven(block: Block, leaves: Sequence[bytes], position: int, raw: bytes, prefix: bytes) -> bytes | None:
-    """Return the leaf hash that gives the block's entries root again, where one byte of `raw` was changed."""
+    """Return the bytes that give the block's entries root again, where one byte of `raw` was changed."""
     for candidate in _one_byte_changed(raw, prefix):
-        if (
-            merkle.tree_root([*leaves[:position], candidate, *leaves[position + 1 :]])
-            == block.body.entries_root
-        ):
+        leaf = merkle.leaf_hash(candidate)
+        if merkle.tree_root([*leaves[:position], leaf, *leaves[position + 1 :]]) == block.body.entries_root:
             return candidate
     return None
 
 
 def _one_byte_changed(raw: bytes, prefix: bytes) -> list[bytes]:
-    """Return the leaf hashes that start with `prefix`, of all texts that differ from `raw` in one byte."""
+    """Return the texts whose leaf hash starts with `prefix`, of all that differ from `raw` in one byte."""
     found = []
     for at in range(len(raw)):
         before = hashlib.sha256(b"\x00" + raw[:at])
@@ -80,7 +81,6 @@ def _one_byte_changed(raw: bytes, prefix: bytes) -> list[bytes]:
         for byte in range(256):
             attempt = before.copy()
             attempt.update(bytes([byte]) + rest)
-            digest = attempt.digest()
-            if digest.startswith(prefix):
-                found.append(digest)
+            if attempt.digest().startswith(prefix):
+                found.append(raw[:at] + bytes([byte]) + rest)
     return found

@@ -68,6 +68,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.proofs",),
     # The stored book, checked from genesis.
     ("node.audit_findings", "node.locating"),
+    ("node.differences",),
     ("node.audit_tables",),
     ("node.audit", "node.storage.rebuild"),
     ("node.answers", "node.settled", "node.payment_uri"),

@@ -34,7 +34,9 @@ def test_a_byte_of_an_entry_is_named_with_the_txid_that_the_header_proves(built:
     raws = list(built.block.entries)
     raws[2] = changed(raws[2], at % len(raws[2]), 0xEE)
     block = with_entries(built, raws)
-    assert locate(block, prefixes_of(built), []) == Located(3, built.block.leaves()[3], block.leaves()[3])
+    assert locate(block, prefixes_of(built), []) == Located(
+        3, built.block.leaves()[3], block.leaves()[3], built.block.entries[2]
+    )
 
 
 def test_more_than_a_byte_is_named_without_guessing(built: Built) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from node.storage import bulk
+from node.storage import bulk, schema
 from node.storage.faults import fault_of
 from node.storage.port import BlockRecord
 from node.storage.reading import ReadOnlyBook
@@ -83,6 +83,43 @@ def misplaced_leaf(book: ReadOnlyBook) -> int | None:
     return _first(book, query)
 
 
+def file_faults(book: ReadOnlyBook, most: int) -> list[str]:
+    """Return what SQLite finds wrong with the file's own structure, at most so much; reads all of it."""
+    return [str(row[0]) for row in book.ask(f"PRAGMA integrity_check({most:d})") if row[0] != "ok"]
+
+
+def foreign_objects(book: ReadOnlyBook) -> list[str]:
+    """Return the names of tables, indexes and triggers that are not as this program makes them, or missing."""
+    rows = book.ask("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    found = sorted(" ".join(str(row[0]).split()) for row in rows)
+    due = sorted(" ".join(statement.split()) for statement in schema.CURRENT.create)
+    return [text for text in (*found, *due) if found.count(text) != due.count(text)]
+
+
+def odd_meta(book: ReadOnlyBook) -> list[str]:
+    """Return what table `meta` holds beside its two rows."""
+    rows = book.ask("SELECT name FROM meta WHERE name NOT IN ('network_id', 'parameters')")
+    return [str(row[0]) for row in rows]
+
+
+def named_values(book: ReadOnlyBook) -> list[tuple[object, object]]:
+    """Return the rows of table `named`, as they stand."""
+    return [(row[0], row[1]) for row in book.ask("SELECT name, value FROM named ORDER BY name")]
+
+
+def missing_ids(book: ReadOnlyBook) -> int:
+    """Return how many numbers of blocks are left out: they are given from 0 on without gaps."""
+    return _first(book, "SELECT ifnull(max(id) + 1, 0) - count(*) FROM blocks") or 0
+
+
+def stray_body(book: ReadOnlyBook) -> int | None:
+    """Return a body that belongs to no block, or to one of which only the header should be here."""
+    query = """
+        SELECT id FROM bodies WHERE id NOT IN (SELECT id FROM blocks WHERE standing != 0) ORDER BY id LIMIT 1
+    """
+    return _first(book, query)
+
+
 def has_block(book: ReadOnlyBook, block_id: object) -> bool:
     """Return whether there is a row of this block, in order or not."""
     return bool(book.ask("SELECT 1 FROM blocks WHERE id = ?", block_id))
@@ -94,15 +131,10 @@ def children(book: ReadOnlyBook, block_id: int) -> list[BlockRecord]:
     return [book.record(row[0]) for row in rows]
 
 
-def side_blocks(book: ReadOnlyBook) -> Iterator[BlockRecord]:
-    """Yield the blocks that are not on the main chain, in order of arrival."""
-    after = -1
-    query = """
-        SELECT id FROM blocks WHERE id > ? AND id NOT IN (SELECT id FROM main) ORDER BY id LIMIT ?
-    """
-    while rows := book.ask(query, after, _ROWS_AT_ONCE):
-        yield from (book.record(row[0]) for row in rows)
-        after = rows[-1][0]
+def next_side_block(book: ReadOnlyBook, after: int) -> int | None:
+    """Return the next block after this number that is not on the main chain, in order of arrival."""
+    query = "SELECT min(id) FROM blocks WHERE id > ? AND id NOT IN (SELECT id FROM main)"
+    return _first(book, query, after)
 
 
 def _segment_at(book: ReadOnlyBook, height: int) -> int:

@@ -166,6 +166,12 @@ class ReadOnlyBook:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
+    def renew(self) -> None:
+        """Within `snapshot`: let go of the state that is read, and go on with the one of now."""
+        self.ask("ROLLBACK")
+        self.ask("BEGIN")
+        self.ask("SELECT count(*) FROM meta")
+
     def network_id(self) -> bytes:
         """Return the id of the book's network."""
         return self._meta("network_id")

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from node.audit import verify
+from node.ledger import codec
+from node.ledger.block import network_id
 from node.ledger.state import Account
 from node.storage import rebuild as module
 from node.storage.faults import DiskFull, ForeignNetwork, InUse, NotABook
@@ -25,6 +27,10 @@ from tests.storage.filling import ANN, BOB, PARAMETERS, connect, filled_book, sa
 from tests.storage.test_sqlite import edit
 
 
+SWITCHES = codec.encode(((network_id(PARAMETERS), 0),))
+"""A value that a node keeps by name: it left genesis once, at genesis."""
+
+
 def rebuilt(path: Path) -> Rebuilt:
     return rebuild(path, PARAMETERS, lambda *_: None)
 
@@ -35,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     chain, built = sample_chain(6)
     path = filled_book(tmp_path, chain, built)
     book = open_book(path, PARAMETERS)
-    batch = Batch(1, values={"last_reorg": b"once"})
+    batch = Batch(1, values={"unsaved_switches": SWITCHES})
     side = chain.blocks(built[1], 2, miner=key("side"))
     for block_id, block in enumerate(side, 7):
         parent_id = 2 if block_id == 7 else 7
@@ -77,7 +83,7 @@ def test_a_sound_book_comes_out_as_it_went_in(path: Path) -> None:
     assert [after.body(block_id) for block_id in range(after.next_id())] == bodies
     assert after.accounts_after(b"", 100) == accounts
     assert [leaf.id for leaf in after.leaves()] == [6, 8]
-    assert after.value("last_reorg") == b"once"
+    assert after.value("unsaved_switches") == SWITCHES
     after.close()
     assert in_order(path)
     assert result.evidence.read_bytes() == content
