@@ -158,6 +158,11 @@ class Query:
         records = map(self._main_at, range(top, max(top - limit, -1), -1))
         return [Head(record.height, record.hash, record.header.timestamp_ms) for record in records]
 
+    def head(self, name: int | bytes) -> Head | None:
+        """Return the header of a height on the main chain, or of a hash on any branch; None: not here."""
+        record = self._book.main_at(name) if isinstance(name, int) else self._book.find(name)
+        return None if record is None else Head(record.height, record.hash, record.header.timestamp_ms)
+
     def block(self, name: int | bytes) -> Json:
         """Return the block of a height on the main chain or of a hash on any branch, with its entries.
 

@@ -57,6 +57,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.wallet",),
     # The stored book, written and read.
     ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
+    ("node.storage.page_index",),
     ("node.storage.network",),
     ("node.storage.journal",),
     ("node.storage.overlay", "node.storage.schema", "node.storage.bulk", "node.storage.files"),
@@ -95,7 +96,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.web.viewers", "node.web.local_socket", "node.web.books", "node.web.showing"),
     ("node.web.hub",),
     ("node.web.context",),
-    ("node.web.rendering", "node.web.live"),
+    ("node.web.rendering", "node.web.live", "node.web.index"),
     ("node.web.pages", "node.web.pay", "node.web.counter"),
     ("node.web.app",),
     ("node.web.__main__",),

@@ -1,0 +1,233 @@
+"""Keeps the page's index in step with the book: built in slices, rolled back on a reorganisation.
+
+Runs on a thread of its own at the page's side, with a read-only handle for each slice; reads the book through
+`query`, which hashes again all that it hands out. A damaged block stops it there, until the book is healed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from node.ledger.entry import Entry, decode_entry
+from node.ledger.params import Parameters
+from node.query import BookDamaged, NotFound, Query, StoredBlock
+from node.storage.files import LEAST_FREE_BYTES
+from node.storage.page_index import HOUR_MS, MAX_WORK, BlockRow, Change, Growth, IndexFault, PageIndex
+from node.storage.port import Place, StorageFault
+
+T = TypeVar("T")
+
+SLICE_ENTRIES: Final = 2_000
+"""Entries after which a slice ends; what one slice writes is one transaction."""
+SLICE_BLOCKS: Final = 200
+
+IDLE_S: Final = 0.5
+"""Between looks at the book once the index is complete."""
+TROUBLED_S: Final = 15.0
+"""The same after a fault of the book or the disk."""
+
+
+class Progress(NamedTuple):
+    """How far the index is."""
+
+    height: int
+    """Of the newest block that is indexed; -1 for none."""
+    tip: int
+    """Of the book."""
+    trouble: str = ""
+    """Why it does not go on, for people."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has all of the book, but for what came in this moment."""
+        return self.height >= self.tip - 1 and self.tip >= 0
+
+    @property
+    def percent(self) -> int:
+        """Rounded down."""
+        return 100 if self.complete else 100 * (self.height + 1) // (self.tip + 1) if self.tip >= 0 else 0
+
+
+class Asks(Protocol):
+    """Where the book can be asked (`books.Books`)."""
+
+    async def ask(self, question: Callable[[Query], T]) -> T:
+        """Return the answer to a question, from another thread."""
+
+
+def step(index: PageIndex, query: Query, parameters: Parameters) -> Progress:
+    """Bring the index one slice closer to the book. Raises BookDamaged, StorageFault, IndexFault."""
+    tip = query.heads(1)[0].height
+    newest = index.newest()
+    top = newest[0].height if newest else -1
+    gathering = _Gathering(index, query, parameters)
+    if newest and gathering.main_hash(top) != newest[0].hash:
+        return Progress(gathering.rewind(top), tip)
+    return Progress(gathering.follow(top, tip), tip)
+
+
+class _Gathering:
+    """One slice: what some blocks mean to the index, added up."""
+
+    def __init__(self, index: PageIndex, query: Query, parameters: Parameters) -> None:
+        self._index = index
+        self._query = query
+        self._parameters = parameters
+        self._change = Change()
+        self._entries = 0
+
+    def main_hash(self, height: int) -> bytes | None:
+        found = self._query.head(height)
+        return None if found is None else found.hash
+
+    def follow(self, top: int, tip: int) -> int:
+        """Index blocks above `top`; return the new top."""
+        while top < tip and not self._is_full():
+            top += 1
+            self._add(top, lambda height: height)
+        if self._change.blocks:
+            self._index.add(self._change)
+        return top
+
+    def rewind(self, top: int) -> int:
+        """Take blocks that left the main chain out of the index; return the new top."""
+        while not self._is_full():
+            known = self._index.hash_at(top)
+            if known is not None and known == self.main_hash(top):
+                break
+            try:
+                self._add(known, self._index.hash_at)
+            except (
+                NotFound
+            ):  # it goes deeper than is kept, or the branch was condemned: what it added is lost
+                self._index.remake()
+                return -1
+            top -= 1
+        self._index.rewind(self._change)
+        return top
+
+    def _is_full(self) -> bool:
+        return self._entries >= SLICE_ENTRIES or len(self._change.blocks) >= SLICE_BLOCKS
+
+    def _add(self, name: int | bytes | None, name_at: Callable[[int], int | bytes | None]) -> None:
+        """Add one block; `name_at` names its ancestors. Raises NotFound."""
+        stored = self._stored(name)
+        if stored is None:
+            self._add_genesis()
+            return
+        header = stored.record.header
+        parent = self._query.head(header.previous)
+        entries = [decode_entry(raw) for raw in stored.sane.block.entries]
+        row = BlockRow(
+            height=header.height,
+            hash=header.hash,
+            time_ms=header.timestamp_ms,
+            interval_ms=0 if parent is None else header.timestamp_ms - parent.timestamp_ms,
+            work=min(header.work, MAX_WORK),
+            entries=len(entries),
+        )
+        self._change.blocks.append(row)
+        self._add_hour(row, sum(entry.amount for entry in entries))
+        for position, entry in enumerate(entries, 1):
+            self._add_entry(entry, row.time_ms // HOUR_MS)
+            if entry.memo:
+                self._change.memos.append((Place(row.height, position), entry.memo))
+        self._grow(stored.sane.coinbase.miner, 0, 1)
+        self._add_matured(stored, name_at)
+        self._entries += len(entries) + 1
+
+    def _stored(self, name: int | bytes | None) -> StoredBlock | None:
+        if name is None:
+            raise NotFound("a block is not known any more", "the index is made anew")
+        return self._query.stored(name)
+
+    def _add_genesis(self) -> None:
+        head = self._query.heads(1, 1)[0]
+        self._change.blocks.append(BlockRow(0, head.hash, head.timestamp_ms, 0, 0, 0))
+        for key, amount in self._parameters.allocations:
+            self._grow(key, amount, 0)
+
+    def _add_hour(self, row: BlockRow, amount: int) -> None:
+        hour = row.time_ms // HOUR_MS
+        blocks, interval_ms, work, entries, moved = self._change.hours.get(hour, (0, 0, 0, 0, 0))
+        self._change.hours[hour] = (
+            blocks + 1,
+            interval_ms + row.interval_ms,
+            work + row.work,
+            entries + row.entries,
+            moved + amount,
+        )
+
+    def _add_entry(self, entry: Entry, hour: int) -> None:
+        self._grow(entry.sender, -entry.amount - entry.fee, 1)
+        if entry.recipient == entry.sender:
+            self._grow(entry.sender, entry.amount, 0)
+            return
+        self._grow(entry.recipient, entry.amount, 1)
+        entries, amount = self._change.takings.get((entry.recipient, hour), (0, 0))
+        self._change.takings[entry.recipient, hour] = (entries + 1, amount + entry.amount)
+
+    def _add_matured(self, stored: StoredBlock, name_at: Callable[[int], int | bytes | None]) -> None:
+        """Credit the reward that this block lets its miner have: its own, or an earlier block's."""
+        height = stored.record.height - self._parameters.maturity
+        if height < 1:
+            return
+        paid = stored if self._parameters.maturity == 0 else self._stored(name_at(height))
+        if paid is not None:
+            self._grow(paid.sane.coinbase.miner, paid.sane.coinbase.amount, 0)
+
+    def _grow(self, key: bytes, balance: int, entries: int) -> None:
+        before = self._change.accounts.get(key, Growth())
+        self._change.accounts[key] = Growth(before.balance + balance, before.entries + entries)
+
+
+class Indexer:
+    """Follows the book for as long as the page lives; `progress` tells how far it is."""
+
+    def __init__(self, index: PageIndex, books: Asks, parameters: Parameters) -> None:
+        self.index = index
+        self._books = books
+        self._parameters = parameters
+        self._due = asyncio.Event()
+        self.progress = Progress(-1, -1)
+
+    def hurry(self) -> None:
+        """Look at the book now: something happened."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Follow the book, for ever."""
+        while True:
+            wait_s = await self._advance()
+            if wait_s:
+                self._due.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._due.wait()
+
+    async def _advance(self) -> float:
+        """Do one slice; return how long to wait before the next."""
+        if shutil.disk_usage(self.index.path.parent).free < 4 * LEAST_FREE_BYTES:
+            return self._troubled("too little space on the disk")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            self.progress = await self._books.ask(lambda query: step(self.index, query, self._parameters))
+        except (BookDamaged, StorageFault) as fault:
+            if isinstance(fault, IndexFault):
+                await asyncio.to_thread(self._remake)
+            return self._troubled(str(fault))
+        # As long again as a slice takes is left to others: it runs beside a node on the same machine.
+        return IDLE_S if self.progress.height >= self.progress.tip else loop.time() - began
+
+    def _remake(self) -> None:
+        with suppress(IndexFault):
+            self.index.remake()
+
+    def _troubled(self, why: str) -> float:
+        self.progress = self.progress._replace(trouble=why)
+        return TROUBLED_S
