@@ -2,7 +2,7 @@
 
 Pure. `indelible:ADDRESS?amount=12.50&memo=two%20coffees&network=0123456789abcdef` asks for a payment, the
 amount in decimal units, the network by the first 16 digits of its id.
-`indelible-receipt:TXID?tip=HASH&network=...` names an entry and the tip that its receipt leads to: what people
+`indelible-receipt:TXID?tip=HASH&network=...` names an entry and the tip its receipt leads to: what people
 compare. Parts that are unknown, doubled, empty or badly escaped are refused, so that no two programs read one
 link differently (RFC 3986).
 """

@@ -94,9 +94,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The page, in a process of its own: a client of the book and of the local socket.
     ("node.web",),
     ("node.web.viewers", "node.web.local_socket", "node.web.books", "node.web.showing"),
+    ("node.qr",),
     ("node.web.hub",),
     ("node.web.context",),
-    ("node.web.rendering", "node.web.live", "node.web.index"),
+    ("node.web.rendering", "node.web.live", "node.web.index", "node.web.qr"),
     ("node.web.pages", "node.web.pay", "node.web.counter"),
     ("node.web.app",),
     ("node.web.__main__",),
@@ -109,7 +110,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.cli.named",),
     ("node.cli.look", "node.cli.completion", "node.cli.contacts"),
     ("node.cli.books", "node.cli.mine", "node.cli.networks", "node.cli.pay", "node.cli.peers"),
-    ("node.cli.status", "node.cli.wallets"),
+    ("node.cli.qr",),
+    ("node.cli.counter", "node.cli.status", "node.cli.wallets"),
     ("node.cli.main",),
     ("node.cli",),
     ("cli",),
@@ -157,6 +159,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "platformdirs": ("paths",),
     "random": ("daemon",),
     "rich": ("cli",),
+    "segno": ("qr",),
     "secrets": ("private", "identity", "daemon", "web.hub"),
     "socket": ("control", "transport", "listeners", "cli"),
     "sqlite3": ("storage",),
@@ -170,7 +173,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 COMMANDS_MAY_USE = (
     *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
-    *("remembered", "endpoint", "settings", "network_file", "contacts", "payment_uri", "config", "pow", "miner"),
+    *("remembered", "endpoint", "settings", "network_file", "contacts", "takings", "payment_uri", "qr", "config", "pow", "miner"),
     *("proof_file", "proofs", "receipts"),
 )
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""

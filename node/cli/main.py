@@ -65,6 +65,12 @@ def _look() -> Mapping[str, click.Command]:
     }
 
 
+def _counter() -> Mapping[str, click.Command]:
+    from node.cli import counter  # noqa: PLC0415
+
+    return {"today": counter.today}
+
+
 def _mine() -> Mapping[str, click.Command]:
     from node.cli import mine  # noqa: PLC0415
 
@@ -101,6 +107,12 @@ def _contacts() -> Mapping[str, click.Command]:
     return {"contact": contacts.contact}
 
 
+def _qr() -> Mapping[str, click.Command]:
+    from node.cli import qr  # noqa: PLC0415
+
+    return {"qr": qr.qr}
+
+
 def _completion() -> Mapping[str, click.Command]:
     from node.cli import completion  # noqa: PLC0415
 
@@ -112,11 +124,13 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     **dict.fromkeys(("send", "bump", "cancel"), _pay),
     **dict.fromkeys(_LOOK, _look),
     **dict.fromkeys(("mine", "stop"), _mine),
+    "today": _counter,
     **dict.fromkeys(("peers", "peer"), _peers),
     "wallet": _wallets,
     **dict.fromkeys(("network", "config"), _networks),
     **dict.fromkeys(("verify", "rebuild"), _books),
     "contact": _contacts,
+    "qr": _qr,
     "completion": _completion,
 }
 """Where each command is."""

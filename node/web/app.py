@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from node.web import counter, live, pages, pay
+from node.web import counter, live, pages, pay, qr
 from node.web.context import Context
 from node.web.rendering import STATIC
 
@@ -34,6 +34,7 @@ def create_app(context: Context) -> Starlette:
         *pages.ROUTES,
         *pay.ROUTES,
         *counter.ROUTES,
+        *qr.ROUTES,
         Route("/events", live.events),
         Mount("/static", StaticFiles(directory=STATIC)),
     )

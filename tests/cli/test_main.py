@@ -23,7 +23,7 @@ from tests.sources import ROOT
 COMMANDS = {
     *("balance", "block", "blocks", "bump", "cancel", "completion", "config", "contact", "history"),
     "mine",
-    *("network", "peer", "peers", "pending", "rebuild", "send", "status", "stop", "tips", "tx"),
+    *("network", "peer", "peers", "pending", "qr", "rebuild", "send", "status", "stop", "tips", "tx"),
     *("verify", "wallet", "watch"),
 }
 CLI = [sys.executable, str(ROOT / "cli.py")]
