@@ -22,7 +22,7 @@ from node.answers import (
     tx_fields,
     waiting_fields,
 )
-from node.ledger.block import decode_block, genesis_block
+from node.ledger.block import Header, decode_block, genesis_block
 from node.ledger.entry import Entry, decode_entry
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
@@ -116,14 +116,6 @@ class After(NamedTuple):
     """The running balance shown there, smallest units."""
 
 
-class Head(NamedTuple):
-    """A block of the main chain by its header alone."""
-
-    height: int
-    hash: bytes
-    timestamp_ms: int
-
-
 @dataclass(frozen=True, slots=True)
 class StoredBlock:
     """A block above genesis whose stored bytes were hashed again and are its header's."""
@@ -152,16 +144,15 @@ class Query:
         heights = range(top, max(top - min(limit, MAX_BLOCKS), -1), -1)
         return [self._block_fields(record) for record in map(self._main_at, heights)]
 
-    def heads(self, limit: int, before: int | None = None) -> list[Head]:
-        """Return main chain blocks below height `before`, newest first, by their headers: cheap."""
+    def headers(self, limit: int, before: int | None = None) -> list[Header]:
+        """Return headers of main chain blocks below height `before`, newest first; no body is read."""
         top = self._tip.height if before is None else min(self._tip.height, before - 1)
-        records = map(self._main_at, range(top, max(top - limit, -1), -1))
-        return [Head(record.height, record.hash, record.header.timestamp_ms) for record in records]
+        return [self._main_at(height).header for height in range(top, max(top - limit, -1), -1)]
 
-    def head(self, name: int | bytes) -> Head | None:
+    def header(self, name: int | bytes) -> Header | None:
         """Return the header of a height on the main chain, or of a hash on any branch; None: not here."""
         record = self._book.main_at(name) if isinstance(name, int) else self._book.find(name)
-        return None if record is None else Head(record.height, record.hash, record.header.timestamp_ms)
+        return None if record is None else record.header
 
     def block(self, name: int | bytes) -> Json:
         """Return the block of a height on the main chain or of a hash on any branch, with its entries.
@@ -171,12 +162,17 @@ class Query:
         return self.part_of_block(name, 1, None)
 
     def part_of_block(self, name: int | bytes, first: int, limit: int | None) -> Json:
-        """Return a block as `block` does, at most `limit` entries from position `first` (1 or more) on."""
+        """Return a block as `block` does, with at most `limit` entries from position `first` on.
+
+        Positions begin at 1; below that they count from the end, so that -3 is the last but two.
+        """
         record = self._record_of(name)
         if not record.height:
             return self._block_fields(record) | {"transactions": []}
         stored = self._stored(record)
-        last = len(stored.sane.leaves) if limit is None else min(len(stored.sane.leaves), first + limit)
+        leaves = len(stored.sane.leaves)
+        first = max(1, first + leaves if first < 1 else first)
+        last = leaves if limit is None else min(leaves, first + limit)
         entries = [self._confirmed(stored, position) for position in range(first, last)]
         return self._stored_fields(stored) | {"transactions": entries}
 

@@ -61,7 +61,7 @@ class Asks(Protocol):
 
 def step(index: PageIndex, query: Query, parameters: Parameters) -> Progress:
     """Bring the index one slice closer to the book. Raises BookDamaged, StorageFault, IndexFault."""
-    tip = query.heads(1)[0].height
+    tip = query.headers(1)[0].height
     newest = index.newest()
     top = newest[0].height if newest else -1
     gathering = _Gathering(index, query, parameters)
@@ -81,7 +81,7 @@ class _Gathering:
         self._entries = 0
 
     def main_hash(self, height: int) -> bytes | None:
-        found = self._query.head(height)
+        found = self._query.header(height)
         return None if found is None else found.hash
 
     def follow(self, top: int, tip: int) -> int:
@@ -120,7 +120,7 @@ class _Gathering:
             self._add_genesis()
             return
         header = stored.record.header
-        parent = self._query.head(header.previous)
+        parent = self._query.header(header.previous)
         entries = [decode_entry(raw) for raw in stored.sane.block.entries]
         row = BlockRow(
             height=header.height,
@@ -146,7 +146,7 @@ class _Gathering:
         return self._query.stored(name)
 
     def _add_genesis(self) -> None:
-        head = self._query.heads(1, 1)[0]
+        head = self._query.headers(1, 1)[0]
         self._change.blocks.append(BlockRow(0, head.hash, head.timestamp_ms, 0, 0, 0))
         for key, amount in self._parameters.allocations:
             self._grow(key, amount, 0)
