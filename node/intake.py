@@ -128,6 +128,13 @@ class Intake:
         return True
 
     def _admit(self, held: Held, now: Now) -> None:
+        if self._restoring and held.own and held.entry.txid not in self._restoring:
+            # Neither is ever evicted: what is typed now must not take the place of what was promised before.
+            coming = len(self._restoring) + len(self._in_check)
+            if not self._mempool.has_room_beside(coming):
+                raise Refused(
+                    "mempool-full", "what waited before the stop is still checked", "try again in a moment"
+                )
         self._mempool.admit(
             held.entry,
             self._store.account(held.entry.sender),

@@ -23,12 +23,12 @@ NOW = Now(PARAMETERS.genesis_ms + 1_000, 0)
 class World:
     """An intake, and threads that check signatures when they are told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 50_000) -> None:
         self.chain = ChainBuilder(PARAMETERS)
         store, _ = open_memory(memory_disk(PARAMETERS))
         self.out = Outbox(store)
         self.checks = SignatureChecks(self.out)
-        self.mempool = Mempool(PARAMETERS)
+        self.mempool = Mempool(PARAMETERS, max_entries=most)
         sessions = Sessions(self.out)
         self.intake = Intake(self.chain.network_id, store, self.mempool, self.checks, sessions, self.out)
 
@@ -117,6 +117,18 @@ def test_an_entry_typed_again_while_the_saved_one_is_checked_is_answered_with_it
     assert answers == [[entries[0].txid.hex(), entries[-1].txid.hex()]]
     assert len(world.mempool) == len(entries)
     assert not world.intake.restoring()
+
+
+def test_what_is_typed_after_a_start_takes_no_place_of_what_was_promised_before_it() -> None:
+    world = World(most=3)
+    *promised, new = world.entries(1)[:4]
+    world.intake.restore(saved(promised, own=True), NOW)
+    world.intake.submit(1, [new.raw], NOW, replace=False)
+    effects = world.out.drain()
+    (answer,) = [effect.result for effect in effects if isinstance(effect, Answer)]
+    assert "mempool-full" in str(answer)
+    world.check(effects)
+    assert [pending.entry for pending in world.mempool] == promised
 
 
 def test_of_two_that_take_one_nonce_the_second_is_told_that_it_is_used_unless_it_may_replace() -> None:

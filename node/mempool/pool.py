@@ -269,6 +269,10 @@ class Mempool:
                 "wait until a payment to the sender is confirmed, or pay less",
             )
 
+    def has_room_beside(self, count: int) -> bool:
+        """Tell whether one more fits when `count` others, which were promised their places, have come in."""
+        return len(self._pending) + count < self._max_entries
+
     def _lacks_room(self, entry: Entry, old: Entry | None = None) -> bool:
         """Tell whether the entry passes a bound, where `old` leaves for it."""
         count = len(self._pending) + (old is None)
