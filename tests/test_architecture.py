@@ -173,7 +173,19 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 COMMANDS_MAY_USE = (
     *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
-    *("remembered", "endpoint", "settings", "network_file", "contacts", "takings", "payment_uri", "qr", "config", "pow", "miner"),
+    *(
+        "remembered",
+        "endpoint",
+        "settings",
+        "network_file",
+        "contacts",
+        "takings",
+        "payment_uri",
+        "qr",
+        "config",
+        "pow",
+        "miner",
+    ),
     *("proof_file", "proofs", "receipts"),
 )
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
