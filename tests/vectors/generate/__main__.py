@@ -19,6 +19,7 @@ from tests.vectors.generate import (
     entries,
     merkle,
     params,
+    receipts,
     wire,
     wire_refused,
 )
@@ -33,6 +34,7 @@ FILES: Mapping[str, Callable[[], Mapping[str, object]]] = {
     "tests/vectors/entries.json": entries.make,
     "tests/vectors/merkle.json": merkle.make,
     "tests/vectors/params.json": params.make,
+    "tests/vectors/receipts.json": receipts.make,
     "tests/vectors/wire.json": wire.make,
     "tests/vectors/wire_refused.json": wire_refused.make,
     "node/ledger/data/ed25519_cases.json": ed25519.make_cases,
