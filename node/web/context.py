@@ -32,6 +32,9 @@ class Names(Protocol):
     def address_of(self, name: str) -> str | None:
         """Return the address of a name."""
 
+    def items(self) -> list[tuple[str, str]]:
+        """Return all names with their addresses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
