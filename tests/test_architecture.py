@@ -110,6 +110,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.cli.named",),
     ("node.cli.look", "node.cli.completion", "node.cli.contacts"),
     ("node.cli.books", "node.cli.mine", "node.cli.networks", "node.cli.pay", "node.cli.peers"),
+    ("node.cli.receipts",),
     ("node.cli.qr",),
     ("node.cli.counter", "node.cli.status", "node.cli.wallets"),
     ("node.cli.main",),

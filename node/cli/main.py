@@ -113,6 +113,16 @@ def _qr() -> Mapping[str, click.Command]:
     return {"qr": qr.qr}
 
 
+def _receipts() -> Mapping[str, click.Command]:
+    from node.cli import receipts  # noqa: PLC0415
+
+    return {
+        "receipt": receipts.receipt,
+        "check-receipt": receipts.check_receipt,
+        "check-tip": receipts.check_tip,
+    }
+
+
 def _completion() -> Mapping[str, click.Command]:
     from node.cli import completion  # noqa: PLC0415
 
@@ -131,6 +141,7 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     **dict.fromkeys(("verify", "rebuild"), _books),
     "contact": _contacts,
     "qr": _qr,
+    **dict.fromkeys(("receipt", "check-receipt", "check-tip"), _receipts),
     "completion": _completion,
 }
 """Where each command is."""
