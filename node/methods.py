@@ -319,7 +319,8 @@ def _info(node: Node, _: Arguments) -> Outcome:
 
 def _pending(node: Node, arguments: Arguments) -> Outcome:
     first, prefix = arguments["offset"], node.parameters.prefix
-    entries = list(node.pending())
+    of_one = arguments["address"] is not None
+    entries = list(node.pending_of(_key_of(node, arguments)) if of_one else node.pending())
 
     # On a thread: sorting, and a checksum for each address, are work, and the loop has others waiting.
     def page(_: Query) -> list[Json]:
@@ -376,6 +377,7 @@ METHODS: Final[Mapping[str, Method]] = {
         (
             Param("limit", _uint(1, MAX_ENTRIES), MAX_ENTRIES),
             Param("offset", _uint(0, MAX_UINT), 0),
+            _ADDRESS,
         ),
         _pending,
     ),

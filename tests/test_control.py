@@ -18,6 +18,7 @@ import pytest
 from node import jsonrpc, socket_session
 from node.control import MAX_SESSIONS, Control
 from node.events import Answer, Forget, Level, MineBlocks, Notice, Refuse, Submit
+from node.ledger.address import encode_address
 from node.ledger.entry import Entry
 from node.private import PathError
 from node.query import BookDamaged
@@ -188,6 +189,9 @@ async def test_an_entry_is_handed_to_the_core_and_its_txid_comes_back(node: Fake
         assert (await client.ask("submit", entry=entry.raw.hex()))["result"] == {"txid": entry.txid.hex()}
         pending = (await client.ask("pending"))["result"]
         assert [(item["txid"], item["status"]) for item in pending] == [(entry.txid.hex(), "pending")]
+        nobody = encode_address("test", key("nobody").public)
+        assert (await client.ask("pending", address=pending[0]["sender"]))["result"] == pending
+        assert (await client.ask("pending", address=nobody))["result"] == []
         assert (await client.ask("tx", txid=entry.txid.hex()))["result"]["status"] == "pending"
         assert (await client.ask("balance"))["result"]["next_nonce"] == 1
     assert node.posted == [Submit(1, (entry.raw,), replace=False)]

@@ -38,7 +38,7 @@ AFTER = {"height": 3, "position": 1, "block": HASH, "balance": 7}
         ("blocks", [5, 2**32], {"limit": 5, "before": 2**32}),
         ("block", {"name": 0}, {"name": 0}),
         ("block", {"name": HASH}, {"name": bytes.fromhex(HASH)}),
-        ("pending", {}, {"limit": 1000, "offset": 0}),
+        ("pending", {}, {"limit": 1000, "offset": 0, "address": None}),
         ("mine", {}, {"count": 1}),
         ("mine", {"count": None}, {"count": 1}),
         ("peer", {"action": "ban", "target": "10.0.0.1"}, {"action": "ban", "target": "10.0.0.1"}),
