@@ -1,7 +1,7 @@
 """Paying from the page: routes that `app.py` joins. The browser encodes and signs; no key comes here.
 
-Besides the page itself, two answers it needs and nothing else: what the next entry of an address must say, and
-what became of an entry. Both are asked of the node, which knows what is pending.
+Besides the page itself, the two answers that it needs: what the next entry of an address must say, and what
+became of an entry. Both are asked of the node, which knows what is pending.
 """
 
 from __future__ import annotations
