@@ -63,9 +63,9 @@ class _Named(NamedTuple):
 @click.command(
     cls=Command,
     epilog=examples(
-        "receipt TXID -o coffee.json",
-        "receipt TXID --tip 1200 -o coffee.json    for a friend who wrote down block 1200",
-        "check-receipt coffee.json                 what your friend types",
+        "receipt TXID -o cup.json",
+        "receipt TXID --tip 1200 -o cup.json   up to a known block",
+        "check-receipt cup.json                what your friend types",
     ),
 )
 @click.argument("txid")
@@ -110,9 +110,9 @@ def receipt(invocation: Invocation, txid: str, output: Path | None, tip: str | N
     "check-receipt",
     cls=Command,
     epilog=examples(
-        "check-receipt coffee.json",
-        "check-receipt coffee.json --trust HASH    of its tip or block, from your own copy or a friend's",
-        "check-receipt - < coffee.json",
+        "check-receipt cup.json",
+        "check-receipt cup.json --trust HASH   of a block you know",
+        "check-receipt - < cup.json",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -223,9 +223,9 @@ def _said_of_work(checked: Checked) -> str:
     "check-tip",
     cls=Command,
     epilog=examples(
-        "check-tip HASH                     a hash that you wrote down",
-        "check-tip 1200:HASH                with its height",
-        "check-tip HASH -o proof.json       for a friend: check-receipt proof.json --trust HASH",
+        "check-tip HASH                 a hash that you wrote down",
+        "check-tip 1200:HASH            with its height",
+        "check-tip HASH -o proof.json   for check-receipt, elsewhere",
     ),
 )
 @click.argument("block", metavar="HASH")

@@ -21,10 +21,11 @@ from tests.fake_node import FakeNode, Served
 from tests.sources import ROOT
 
 COMMANDS = {
-    *("balance", "block", "blocks", "bump", "cancel", "completion", "config", "contact", "history"),
-    "mine",
-    *("network", "peer", "peers", "pending", "qr", "rebuild", "send", "status", "stop", "tips", "tx"),
-    *("verify", "wallet", "watch"),
+    *("balance", "block", "blocks", "bump", "cancel", "check-receipt", "check-tip", "completion"),
+    *("config", "contact", "export"),
+    *("history", "mine"),
+    *("network", "peer", "peers", "pending", "qr", "rebuild", "receipt", "send", "status", "stop"),
+    *("tips", "tx", "verify", "wallet", "watch"),
 }
 CLI = [sys.executable, str(ROOT / "cli.py")]
 
