@@ -12,8 +12,9 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
@@ -123,6 +124,28 @@ def replace_private_file(path: Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def writing_private_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file, 0600, that takes the place of `path` when the block ends: whole and durable.
+
+    Where the block ends by an exception, nothing is left of it. Raises PathError: it cannot be written.
+    """
+    temporary = _beside(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except OSError as error:
+        raise trouble("write", path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
 def sweep(folder: Path) -> None:
     """Remove what a crash left of files that were being written; only where nobody else writes.
 
@@ -161,9 +184,14 @@ def read_bounded(path: Path, limit: int) -> bytes:
     return content
 
 
+def _beside(path: Path) -> Path:
+    """Return a fresh hidden name in the folder of `path`."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+
 def _write_beside(path: Path, content: bytes) -> Path:
     """Write and sync a file of a fresh hidden name in the folder of `path`; return where."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = _beside(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:

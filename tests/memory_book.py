@@ -56,6 +56,10 @@ class MemoryBook:
     def account(self, key: bytes) -> Account:
         return Account(*self.accounts.get(key, (0, 0)))
 
+    def accounts_after(self, key: bytes, limit: int) -> list[tuple[bytes, Account]]:
+        found = sorted((each, Account(*account)) for each, account in self.accounts.items() if each > key)
+        return found[:limit]
+
     def leaves(self, limit: int | None = None) -> list[BlockRecord]:
         return self.ends if limit is None else self.ends[-limit:]
 

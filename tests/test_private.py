@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -19,6 +20,7 @@ from node.private import (
     replace_private_file,
     sweep,
     tighten,
+    writing_private_file,
 )
 
 
@@ -173,3 +175,38 @@ def test_a_home_folder_stands_for_its_sign_and_that_of_nobody_is_refused(
     assert expanded(Path("x/~")) == Path("x/~")
     with pytest.raises(PathError, match="no home folder is known for '~nobody-here/x': write the whole path"):
         expanded(Path("~nobody-here/x"))
+
+
+def test_a_streamed_file_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"old")
+    with writing_private_file(path) as file:
+        file.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert mode(path) == 0o600
+    assert names(tmp_path) == ["book.csv"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_streamed_file_that_is_broken_off_leaves_nothing(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    def broken_off(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise error
+
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"old")
+    with pytest.raises(error), writing_private_file(path) as file:
+        broken_off(file)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["book.csv"]
+
+
+def test_a_streamed_file_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "none" / "book.csv", tmp_path / "folder"):
+        with pytest.raises(PathError, match="cannot write"), writing_private_file(path) as file:
+            file.write(b"new")
+    assert names(tmp_path) == ["folder"]

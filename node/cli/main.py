@@ -71,6 +71,12 @@ def _counter() -> Mapping[str, click.Command]:
     return {"today": counter.today}
 
 
+def _requests() -> Mapping[str, click.Command]:
+    from node.cli import requests  # noqa: PLC0415
+
+    return {"request": requests.request, "requests": requests.requests}
+
+
 def _mine() -> Mapping[str, click.Command]:
     from node.cli import mine  # noqa: PLC0415
 
@@ -123,6 +129,12 @@ def _receipts() -> Mapping[str, click.Command]:
     }
 
 
+def _export() -> Mapping[str, click.Command]:
+    from node.cli import export  # noqa: PLC0415
+
+    return {"export": export.export}
+
+
 def _completion() -> Mapping[str, click.Command]:
     from node.cli import completion  # noqa: PLC0415
 
@@ -135,11 +147,13 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     **dict.fromkeys(_LOOK, _look),
     **dict.fromkeys(("mine", "stop"), _mine),
     "today": _counter,
+    **dict.fromkeys(("request", "requests"), _requests),
     **dict.fromkeys(("peers", "peer"), _peers),
     "wallet": _wallets,
     **dict.fromkeys(("network", "config"), _networks),
     **dict.fromkeys(("verify", "rebuild"), _books),
     "contact": _contacts,
+    "export": _export,
     "qr": _qr,
     **dict.fromkeys(("receipt", "check-receipt", "check-tip"), _receipts),
     "completion": _completion,
