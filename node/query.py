@@ -159,22 +159,26 @@ class Query:
 
         Raises NotFound for one that is not here, or only its header, or that breaks a rule.
         """
-        return self.part_of_block(name, 1, None)
+        part = self.part_of_block(name, 1, None)
+        del part["coinbase"]
+        return part | {"transactions": part.pop("entries")}
 
     def part_of_block(self, name: int | bytes, first: int, limit: int | None) -> Json:
-        """Return a block as `block` does, with at most `limit` entries from position `first` on.
+        """Return a block as `blocks` does, its `coinbase` as an entry, and at most `limit` of its `entries`.
 
-        Positions begin at 1; below that they count from the end, so that -3 is the last but two.
+        From position `first` on, which is 1 or more; below that it counts from the end, so that -3 is the
+        last but two. Raises NotFound, like `block`.
         """
         record = self._record_of(name)
         if not record.height:
-            return self._block_fields(record) | {"transactions": []}
+            return self._block_fields(record) | {"coinbase": None, "entries": []}
         stored = self._stored(record)
         leaves = len(stored.sane.leaves)
         first = max(1, first + leaves if first < 1 else first)
         last = leaves if limit is None else min(leaves, first + limit)
         entries = [self._confirmed(stored, position) for position in range(first, last)]
-        return self._stored_fields(stored) | {"transactions": entries}
+        coinbase = self._confirmed(stored, 0)
+        return self._stored_fields(stored) | {"coinbase": coinbase, "entries": entries}
 
     def stored(self, name: int | bytes) -> StoredBlock | None:
         """Return a block's contents, None for genesis, which has none. Raises NotFound, like `block`."""
@@ -196,6 +200,13 @@ class Query:
         if waiting is not None:
             return waiting_fields(txid, waiting, self._parameters.prefix)
         return tx_fields(txid)
+
+    def entry_at(self, place: Place) -> Json | None:
+        """Return the entry (or the reward, at 0) at a place of the main chain, None where there is none."""
+        if self._book.main_at(place.height) is None or place.height == 0:
+            return None
+        stored = self._stored(self._main_at(place.height))
+        return self._confirmed(stored, place.position) if place.position < len(stored.sane.leaves) else None
 
     def weighed(self, txid: bytes, waiting: Waiting | None, seen: Seen) -> Json:
         """Return `tx`, and `settled`: whether to hand over what was paid for ({verdict, rule, reason})."""
