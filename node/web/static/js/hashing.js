@@ -5,7 +5,7 @@
  */
 
 import { sha256 } from "../vendor/noble-hashes/sha2.js";
-import { concat } from "./bytes.js";
+import { concat, equal } from "./bytes.js";
 
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
@@ -59,6 +59,54 @@ function pathSides(index, size) {
     }
   }
   return sides.reverse();
+}
+
+/**
+ * Whether the proof shows that the tree of the first leaves is a prefix of the larger one (RFC 9162, section
+ * 2.1.4.2); null where it is not made of as many hashes as the sizes call for.
+ * @param {number} oldSize at least 1 @param {number} newSize @param {Uint8Array} oldRoot @param {Uint8Array} newRoot
+ * @param {Uint8Array[]} proof @returns {boolean | null}
+ */
+export function isConsistent(oldSize, newSize, oldRoot, newRoot, proof) {
+  if (oldSize < 1 || oldSize > newSize) {
+    return null;
+  }
+  const subtrees = consistencySubtrees(oldSize, newSize);
+  if (subtrees.length !== proof.length) {
+    return null;
+  }
+  let [before, after] = [oldRoot, oldRoot];
+  subtrees.forEach(([start, end], at) => {
+    if (at === 0 && end === oldSize) {
+      [before, after] = [proof[at], proof[at]];
+    } else if (start >= oldSize) {
+      after = nodeHash(after, proof[at]);
+    } else {
+      [before, after] = [nodeHash(proof[at], before), nodeHash(proof[at], after)];
+    }
+  });
+  return equal(before, oldRoot) && equal(after, newRoot);
+}
+
+/** The leaf ranges whose roots make a consistency proof, lowest first. @param {number} oldSize @param {number} newSize */
+function consistencySubtrees(oldSize, newSize) {
+  /** @type {[number, number][]} */
+  const subtrees = [];
+  let [start, end] = [0, newSize];
+  while (end !== oldSize) {
+    const split = start + leftWidth(end - start);
+    if (oldSize <= split) {
+      subtrees.push([split, end]);
+      end = split;
+    } else {
+      subtrees.push([start, split]);
+      start = split;
+    }
+  }
+  if (start > 0) {
+    subtrees.push([start, end]);
+  }
+  return subtrees.reverse();
 }
 
 /** The largest power of two below the size, without the 32 bits of shifts. @param {number} size */
