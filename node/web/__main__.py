@@ -20,9 +20,11 @@ from typing import Final, NoReturn, TypeVar
 
 import uvicorn
 
+from node.contacts import Contacts
 from node.endpoint import Endpoint, EndpointError, parse_host, parse_port
 from node.ledger.block import genesis_block
 from node.listeners import CannotListen, open_listeners
+from node.paths import contacts_file
 from node.storage.faults import damaged
 from node.storage.network import parameters_of_bytes
 from node.storage.port import StorageFault
@@ -33,6 +35,7 @@ from node.web.books import Books
 from node.web.context import Context
 from node.web.hub import Hub
 from node.web.local_socket import LocalSocket
+from node.web.security import Hosts
 
 T = TypeVar("T")
 
@@ -44,6 +47,8 @@ LAST_S: Final = 1.5
 PRIORITY: Final = 5
 """Added to the daemon's niceness: the book comes before its looks."""
 DEFAULT_PORT: Final = 10_000
+MAX_CONNECTIONS: Final = 512
+"""Of all viewers; beyond it requests are answered with 503."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,7 +111,7 @@ def _reader(read: Callable[[str], T]) -> Callable[[str], T]:
 
 
 async def _serve(given: argparse.Namespace) -> None:
-    context = make_context(given.data_dir)
+    context = make_context(given.data_dir, Hosts(given.host, given.port, tuple(given.name)))
     listeners = await open_listeners(given.host, given.port)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -119,6 +124,7 @@ async def _serve(given: argparse.Namespace) -> None:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=END_S,
         )
     )
@@ -149,7 +155,7 @@ def _leave(_signal: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def make_context(data_dir: Path) -> Context:
+def make_context(data_dir: Path, hosts: Hosts) -> Context:
     """Return the context of a data folder. Raises StorageFault where its book cannot be read."""
     path = data_dir / BOOK_NAME
     with closing(open_read_only(path)) as book:
@@ -163,6 +169,8 @@ def make_context(data_dir: Path) -> Context:
         books=Books(path, parameters),
         socket=LocalSocket(data_dir),
         events=Hub(data_dir),
+        hosts=hosts,
+        contacts=Contacts(contacts_file(data_dir), parameters.prefix),
     )
 
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 from asyncio import CancelledError, create_task
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from node.web import counter, live, pages, pay, qr
+from node.web import api, counter, live, pages, pay, qr
 from node.web.context import Context
+from node.web.faults import HANDLERS
+from node.web.limits import Limits
 from node.web.rendering import STATIC
+from node.web.security import Guard
+
+MAX_BODY: Final = 1 << 16
+"""Bytes of any request's body."""
 
 
 def create_app(context: Context) -> Starlette:
@@ -35,9 +43,17 @@ def create_app(context: Context) -> Starlette:
         *pay.ROUTES,
         *counter.ROUTES,
         *qr.ROUTES,
+        *api.ROUTES,
         Route("/events", live.events),
         Mount("/static", StaticFiles(directory=STATIC)),
     )
-    app = Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, hosts=context.hosts), Middleware(Limits)],
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+        max_body_size=MAX_BODY,
+    )
+    app.router.redirect_slashes = False  # a redirect would repeat the Host header to whoever sent it
     app.state.context = context
     return app

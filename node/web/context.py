@@ -6,7 +6,7 @@ Made once by `app.create_app`'s caller, and found at `request.app.state.context`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +18,9 @@ from node.storage.reading import ReadOnlyBook
 from node.web import viewers
 from node.web.books import Books
 from node.web.hub import Hub
+from node.web.kept import Kept
 from node.web.local_socket import LocalSocket
+from node.web.security import Hosts
 
 T = TypeVar("T")
 
@@ -46,10 +48,14 @@ class Context:
     books: Books
     socket: LocalSocket
     events: Hub
+    hosts: Hosts
+    """What the page may be asked for by."""
     contacts: Names | None = None
     """The owner's names; for viewers on this machine only."""
     index: Any = None
     """The page's own index beside the book."""
+    kept: Kept = field(default_factory=Kept)
+    """What was read once and cannot change."""
 
     @property
     def prefix(self) -> str:

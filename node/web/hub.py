@@ -67,6 +67,10 @@ class Hub:
         self._browsers[subscription] = None
         return subscription
 
+    def recent(self) -> list[Event]:
+        """Return the events that are kept, the oldest first."""
+        return list(self._kept)
+
     def publish(self, event: Event) -> None:
         """Pass an event on to all; its `id` is given here."""
         numbered = {"id": f"{self._run}-{next(self._numbers)}", **event}
