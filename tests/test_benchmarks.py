@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import books
+from benchmarks import books, receipts
 from benchmarks.__main__ import table
 from benchmarks.report import Result, Series, emit, machine, number
 from node.ledger.block import decode_block
 from node.ledger.entry import decode_entry
+from node.proof_file import encode
+from node.proofs import check
 from node.storage.sqlite import BOOK_NAME, open_book
 from tests.building import ChainBuilder
 
@@ -214,3 +216,9 @@ def test_a_benchmark_that_would_measure_nothing_is_refused(
     ran = run(module, *arguments)
     assert ran.returncode == 2
     assert said in ran.stderr
+
+
+def test_a_receipt_whose_size_is_told_is_in_order_and_small() -> None:
+    receipt, extension = receipts.proven_at(1_000)
+    assert check(receipt).tip.height == check(extension).tip.height == 1_000
+    assert max(len(encode(receipt)), len(encode(extension))) < 4_000
