@@ -1,6 +1,6 @@
 """The facts that `settled` weighs, gathered for one entry from the stored book and from what the node sees.
 
-Reads a book through the storage port and touches nothing else. Only branches near the tip are looked at, and
+Pure: reads the book that it is given, through the storage port. Only branches near the tip are looked at, and
 of each only its last blocks, so that one answer costs about as much as showing a block.
 """
 

@@ -190,6 +190,8 @@ COMMANDS_MAY_USE = (
         "network_file",
         "contacts",
         "takings",
+        "corrections",
+        "answers",
         "postings",
         "export",
         "asked",

@@ -12,15 +12,15 @@ from node import wallet as wallets
 from node.cli.errors import CommandError
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.look import full_txid
-from node.cli.named import Names, address_of
+from node.cli.named import Names
 from node.cli.options import Command, examples
+from node.cli.orders import Order, correcting, resolved
 from node.cli.signing import (
     check_memo,
     load_wallet,
     now_ms,
     open_key,
     read_amount,
-    read_recipient,
     sign_entry,
 )
 from node.cli.text import Units
@@ -64,33 +64,45 @@ def _is_value(args: list[str], word: str) -> bool:
     epilog=examples(
         "send bean1... 7.50 --memo 'two coffees'",
         "send ann 7.50                     a contact: see `contact add`",
+        "send 'indelible:bean1...?amount=7.50&memo=coffee'    a payment link",
         "send bean1... 0 --memo 'key handed over'    a record, no money",
+        "send --corrects 9f3c2a81d0 --memo 'was tea'    a mistake: nothing is erased",
         "send bean1... 3 --from till --fee 0.05",
     ),
 )
-@click.argument("to")
-@click.argument("amount")
+@click.argument("to", required=False)
+@click.argument("amount", required=False)
 @click.option("--memo", default="", metavar="TEXT", help="Up to 256 bytes, for everybody to read, for ever.")
 @click.option("--fee", metavar="AMOUNT", help="For whoever mines it; the least the network takes without.")
 @click.option("--from", "source", metavar="NAME", help="The wallet that pays; the node's own without.")
+@click.option("--corrects", metavar="TXID", help="The entry that was a mistake; yours, given or got.")
 @_passphrase_file
 @pass_invocation
 def send(
     invocation: Invocation,
-    to: str,
-    amount: str,
+    *,
+    to: str | None,
+    amount: str | None,
     memo: str,
     fee: str | None,
     source: str | None,
+    corrects: str | None,
     passphrase_file: Path | None,
 ) -> None:
-    """Pay AMOUNT, in decimal units, to the address or contact TO."""
+    """Pay AMOUNT, in decimal units, to the address or contact TO, or what a payment link asks for.
+
+    With --corrects, TO is the other one of the two whose entry it was, and AMOUNT nothing: name the amount of
+    a refund.
+    """
     info = invocation.info()
-    recipient = read_recipient(address_of(invocation, to), info["prefix"])
-    value = read_amount(amount, info["decimals"])
+    wallet = load_wallet(_wallets_of(info), source or info["wallet"])
+    order = Order(to, amount, memo)
+    if corrects is not None:
+        order = correcting(invocation, corrects, encode_address(info["prefix"], wallet.public_key), order)
+    recipient, value, memo = resolved(invocation, order)
     offered = info["minimum_fee"] if fee is None else read_amount(fee, info["decimals"])
     check_memo(memo)
-    key = open_key(load_wallet(_wallets_of(info), source or info["wallet"]), passphrase_file)
+    key = open_key(wallet, passphrase_file)
     entry = _send(invocation, key, recipient=recipient, amount=value, fee=offered, memo=memo)
     _answer(
         invocation,

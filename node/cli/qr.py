@@ -85,7 +85,7 @@ def qr(
     else:
         uri = _of_payment(invocation, address, amount, memo)
     if output is None:
-        invocation.answer({"uri": uri}, lambda: _show(uri))
+        invocation.answer({"uri": uri}, lambda: show_code(uri))
         return
     _write(output, uri)
     invocation.answer({"uri": uri, "file": str(output)}, lambda: click.echo(f"wrote {output}\n{uri}"))
@@ -133,7 +133,8 @@ def _stored_parameters(invocation: Invocation) -> Parameters:
         return parameters_of(invocation, book)
 
 
-def _show(uri: str) -> None:
+def show_code(uri: str) -> None:
+    """Print a link and its code. Raises CommandError(too-narrow)."""
     is_terminal = sys.stdout.isatty()
     lines = codes.terminal(uri, coloured=False)
     columns = shutil.get_terminal_size().columns
