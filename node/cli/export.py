@@ -76,13 +76,13 @@ def export(
     span = read_span(first, last, zone)
     with refusals(ParquetMissing, ConfigError):
         rows.check_available(chosen)
-        contacts = contacts_of(invocation)
+        names = {address: name for name, address in contacts_of(invocation).items()}
     key = None
     if account is not None:
         address = address_of(invocation, account)
         key = decode_address(address.rpartition("1")[0], address)
     with refusals(BookFault, BookDamaged, PathError), open_book(invocation) as (book, parameters):
-        labels = Labels(parameters.prefix, parameters.decimals, parameters.symbol, contacts.name_of, zone)
+        labels = Labels(parameters.prefix, parameters.decimals, parameters.symbol, names.get, zone)
         with _progress(quiet=output is None and sys.stdout.isatty()) as progress, _target(output) as file:
             count = rows.write(file, chosen, postings(book, parameters, key, span, progress), labels)
     if output is not None:
