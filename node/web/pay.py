@@ -1,7 +1,7 @@
-"""Paying from the page: routes that `app.py` joins. The browser encodes and signs; no key comes here.
+"""Paying from the page, and checking receipts: routes that `app.py` joins. No key comes here.
 
-Besides the page itself, the two answers that it needs: what the next entry of an address must say, and what
-became of an entry. Both are asked of the node, which knows what is pending.
+The browser encodes and signs. It needs two answers besides the page itself: what the next entry of an address
+must say, and what became of an entry. Both are asked of the node, which knows what is pending.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from node.web import check
 from node.web.context import context_of
 from node.web.local_socket import NodeRefused
 from node.web.rendering import page
@@ -55,4 +56,5 @@ ROUTES: Final[Sequence[Route]] = (
     Route("/pay", pay),
     Route("/pay/account/{address}", account),
     Route("/pay/entry/{txid}", entry),
+    *check.ROUTES,
 )

@@ -21,9 +21,10 @@ export function entryOf(txid) {
   return asked(`/pay/entry/${toHex(txid)}`);
 }
 
-/** Hand over a signed entry. @param {Uint8Array} raw */
+/** Hand over a signed entry: its bytes and nothing else. @param {Uint8Array} raw */
 export async function submit(raw) {
-  await asked("/api/tx", { method: "POST", body: toHex(raw), headers: { "Content-Type": "text/plain" } });
+  const headers = { "Content-Type": "application/octet-stream" };
+  await asked("/api/tx", { method: "POST", body: raw, headers });
 }
 
 /**
