@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from node import jsonrpc
 from node.answers import Json, Waiting, waiting_fields
+from node.corrected import corrections
+from node.corrections import reference_of
 from node.events import Event, Level, MineBlocks, PeerCommand
 from node.jsonrpc import RpcError
 from node.ledger.address import AddressError, decode_address, encode_address
@@ -168,6 +170,12 @@ def _height_or_hash(value: object) -> int | bytes:
         return _hash(value)
     except ValueError:
         raise ValueError("a height (an integer) or a hash (64 hexadecimal digits)") from None
+
+
+def _boolean(value: object) -> bool:
+    if type(value) is not bool:
+        raise ValueError("true or false")
+    return value
 
 
 def _text(longest: int) -> Callable[[object], str]:
@@ -335,7 +343,17 @@ def _tx(node: Node, arguments: Arguments) -> Outcome:
     txid = arguments["txid"]
     waiting = node.waiting(txid)
     seen = node.seen(txid)
-    return Read(lambda query: query.weighed(txid, waiting, seen))
+    if not arguments["corrections"]:
+        return Read(lambda query: query.weighed(txid, waiting, seen))
+    prefix = node.parameters.prefix
+    related = [entry for entry in node.pending() if entry.txid == txid or reference_of(entry.memo)]
+
+    def read(query: Query) -> Json:
+        found = query.weighed(txid, waiting, seen)
+        pending = [waiting_fields(entry.txid, Waiting("pending", entry), prefix) for entry in related]
+        return found | corrections(query, prefix, found, pending)
+
+    return Read(read)
 
 
 def _history(node: Node, arguments: Arguments) -> Outcome:
@@ -381,7 +399,7 @@ METHODS: Final[Mapping[str, Method]] = {
         ),
         _pending,
     ),
-    "tx": Method((Param("txid", _hash),), _tx),
+    "tx": Method((Param("txid", _hash), Param("corrections", _boolean, default=False)), _tx),
     "blocks": Method(
         (
             Param("limit", _uint(1, MAX_BLOCKS), 20),

@@ -75,6 +75,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.answers", "node.settled", "node.payment_uri"),
     ("node.weighing", "node.takings", "node.corrections", "node.asked"),
     ("node.query", "node.requests"),
+    ("node.corrected",),
     ("node.postings",),
     ("node.export",),
     ("node.receipts",),

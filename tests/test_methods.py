@@ -31,8 +31,8 @@ AFTER = {"height": 3, "position": 1, "block": HASH, "balance": 7}
     [
         ("status", {}, {}),
         ("status", [], {}),
-        ("tx", {"txid": HASH}, {"txid": bytes.fromhex(HASH)}),
-        ("tx", [HASH.upper()], {"txid": bytes.fromhex(HASH)}),
+        ("tx", {"txid": HASH}, {"txid": bytes.fromhex(HASH), "corrections": False}),
+        ("tx", [HASH.upper(), True], {"txid": bytes.fromhex(HASH), "corrections": True}),
         ("blocks", {}, {"limit": 20, "before": None}),
         ("blocks", {"limit": 100, "before": 0}, {"limit": 100, "before": 0}),
         ("blocks", [5, 2**32], {"limit": 5, "before": 2**32}),
@@ -62,6 +62,7 @@ def test_params_are_taken_by_name_or_in_order_with_their_defaults(
         ("status", [1]),
         ("tx", {}),
         ("tx", {"txid": 5}),
+        ("tx", {"txid": HASH, "corrections": 1}),
         ("tx", {"txid": HASH[:-1]}),
         ("tx", {"txid": HASH + "00"}),
         ("tx", {"txid": "zz" * 32}),

@@ -13,6 +13,7 @@ from node.cli.invocation import Invocation, pass_invocation
 from node.cli.named import Names, address_of
 from node.cli.options import Command, examples
 from node.cli.text import SHORT, Units, count_of, short, size, times, when
+from node.corrections import reference_of
 
 Json = dict[str, Any]
 
@@ -157,7 +158,7 @@ def tx(invocation: Invocation, txid: str) -> None:
     Of entries that are pending or in your own history the first digits are enough.
     """
     client = invocation.client()
-    found = client.call("tx", txid=full_txid(client, txid))
+    found = client.call("tx", txid=full_txid(client, txid), corrections=True)
     invocation.answer(found, lambda: _show_tx(found, invocation.units(), Names.of(invocation)))
 
 
@@ -187,7 +188,20 @@ def _show_tx(found: Json, units: Units, names: Names) -> None:
             ("nonce", "" if found["nonce"] is None else str(found["nonce"])),
             ("memo", found["memo"]),
         ]
+    pairs += [("corrects", _in_short(entry, units)) for entry in found["corrects"]]
+    pairs += [("corrected by", _in_short(entry, units)) for entry in found["corrected_by"]]
+    if not found["corrections_complete"]:
+        pairs.append(("", "there may be older corrections: the history of both is long"))
     show.fields([(name, value) for name, value in pairs if value != ""])
+
+
+def _in_short(entry: Json, units: Units) -> str:
+    """Return an entry that has to do with the one shown, on one line."""
+    reference = reference_of(entry["memo"])
+    text = entry["memo"] if reference is None else reference.text
+    return " ".join(
+        word for word in (short(entry["txid"]), entry["status"], units.amount(entry["amount"]), text) if word
+    )
 
 
 @click.command(
@@ -338,7 +352,7 @@ def _show_history(items: list[Json], units: Units, names: Names) -> None:
                 _what(item, names),
                 show.Cell(units.change(moved), "green" if moved > 0 else "red" if moved < 0 else ""),
                 units.bare(item["balance"]),
-                item["memo"],
+                _memo(item["memo"]),
                 short(item["txid"]),
                 str(item["height"]),
             )
@@ -349,6 +363,12 @@ def _show_history(items: list[Json], units: Units, names: Names) -> None:
 def _typed(invocation: Invocation, address: str | None) -> str | None:
     """Return the address that was typed, or of the contact that was named; None for the node's own."""
     return None if address is None else address_of(invocation, address)
+
+
+def _memo(memo: str) -> str:
+    """Return a memo with the reference of a correction in short."""
+    reference = reference_of(memo)
+    return memo if reference is None else f"corrects {short(reference.txid)} {reference.text}".rstrip()
 
 
 def _what(item: Json, names: Names) -> str:

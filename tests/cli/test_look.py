@@ -18,6 +18,7 @@ BLOCK = {
     *("height", "hash", "previous", "timestamp_ms", "bits", "work", "miner", "reward", "fees"),
     *("size", "transactions"),
 }
+NO_CORRECTIONS: dict[str, object] = {"corrects": [], "corrected_by": [], "corrections_complete": True}
 WIDTHS = (40, 80, 120)
 
 
@@ -58,14 +59,14 @@ def test_a_tx_is_shown_whatever_became_of_it(shell: Shell, node: FakeNode) -> No
     confirmed = shell.ask("block", "4")["transactions"][0]
     found = shell.ask("tx", confirmed["txid"])
     assert found.pop("settled")["verdict"] == "likely", "nobody else has a copy"
-    assert found == confirmed
+    assert found == confirmed | NO_CORRECTIONS
     (pending,) = shell.ask("pending")
     found = shell.ask("tx", pending["txid"])
     assert found.pop("settled")["rule"] == "unheard"
-    assert found == pending
+    assert found == pending | NO_CORRECTIONS
     assert (set(pending), pending["status"], pending["memo"]) == (TX, "pending", "later")
     unknown = shell.ask("tx", "00" * 32)
-    assert (set(unknown), unknown["status"]) == (TX | {"settled"}, "unknown")
+    assert (set(unknown), unknown["status"]) == (TX | {"settled"} | set(NO_CORRECTIONS), "unknown")
     reward = shell.ask("history", "--limit", "5")[-1]
     assert shell.ask("tx", reward["txid"])["recipient"] == address(OWNER)
 
@@ -205,3 +206,14 @@ def test_what_others_wrote_cannot_rule_the_terminal(shell: Shell, node: FakeNode
         shown = shell.type(*words, columns=200).stdout
         assert printable(memo) in shown
         assert not set(memo) & set(shown) - set("evil [red]")
+
+
+def test_a_correction_is_shown_beside_what_it_corrects(shell: Shell) -> None:
+    paid = next(one for one in shell.ask("history") if one["direction"] == "out")
+    correction = shell.ask("send", "--corrects", paid["txid"], "--memo", "was tea")
+    assert [one["txid"] for one in shell.ask("tx", paid["txid"])["corrected_by"]] == [correction["txid"]]
+    assert [one["txid"] for one in shell.ask("tx", correction["txid"])["corrects"]] == [paid["txid"]]
+    said = " ".join(shell.type("tx", paid["txid"], columns=120).stdout.split())
+    assert f"corrected by {correction['txid'][:10]}… pending 0.00 TEST was tea" in said
+    shell.ask("mine")
+    assert f"corrects {paid['txid'][:10]}… was tea" in shell.type("history", columns=120).stdout
