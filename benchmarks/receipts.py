@@ -92,11 +92,11 @@ def proven_at(height: int) -> tuple[Receipt, Extension]:
     tree.add(hashlib.sha256(hashlib.sha256(block.header).digest()).digest())
     tree.grow(height)
     last = _mined(EASY, tree, leaves[:1], EASY.genesis_ms + height * EASY.interval_ms)
-    network = NetworkPart(EASY.encode(), history.inclusion_proof(height, 0, tree))
+    network = NetworkPart(EASY.encode(), history.inclusion_proof(middle, 0, tree))
     tip = TipPart(last, history.inclusion_proof(height, middle, tree))
     at = EntryPart(entry.raw, LEAVES // 2, merkle.inclusion_proof(leaves, LEAVES // 2))
-    extension = Extension(network, block, tip, history.consistency_proof(middle, height, tree))
-    return Receipt(network, at, block, tip), extension
+    consistency = history.consistency_proof(middle, height, tree)
+    return Receipt(network, at, block, tip, consistency), Extension(network, block, tip, consistency)
 
 
 def main() -> None:
@@ -113,7 +113,8 @@ def main() -> None:
         start = time.perf_counter()
         check(decode(raw))
         spent = time.perf_counter() - start
-        proofs = (receipt.network.proof, receipt.entry.proof, receipt.tip.proof if receipt.tip else ())
+        above = receipt.tip.proof if receipt.tip else ()
+        proofs = (receipt.network.proof, receipt.entry.proof, above, receipt.consistency)
         hashes = sum(len(b"".join(proof)) for proof in proofs) // HASH_BYTES
         sys.stdout.write(
             f"| {height:,} | {len(raw):,} bytes | {len(longer):,} bytes | {hashes} | {spent * 1e3:.1f} ms |\n"

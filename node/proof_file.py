@@ -33,7 +33,7 @@ _TIP_KEYS: Final = (*_PROVEN_KEYS, "proof")
 _NETWORK_KEYS: Final = ("parameters", "proof")
 _ENTRY_KEYS: Final = ("bytes", "position", "proof")
 _KEYS_OF: Final = {
-    RECEIPT_FORMAT: ("format", "network", "entry", "block", "tip"),
+    RECEIPT_FORMAT: ("format", "network", "entry", "block", "tip", "consistency"),
     EXTENSION_FORMAT: ("format", "network", "block", "tip", "consistency"),
 }
 
@@ -60,7 +60,7 @@ class NetworkPart:
     parameters: bytes
     """Canonical bytes: its names, units and rules."""
     proof: tuple[bytes, ...]
-    """Genesis is leaf 0 of the last block's history."""
+    """Genesis is leaf 0 of the block's history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,15 @@ class TipPart:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Shows that an entry stands in a block, and the block under a tip. Nothing of it is checked yet."""
+    """Shows that an entry stands in a block, and what an extension shows. Nothing of it is checked yet."""
 
     network: NetworkPart
     entry: EntryPart
     block: BlockPart
     tip: TipPart | None
     """None where the block itself was the tip."""
+    consistency: tuple[bytes, ...]
+    """From the block's history root to the tip's; empty without a tip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Extension:
     tip: TipPart | None
     """None where it is the tip still."""
     consistency: tuple[bytes, ...]
-    """From the old tip's history root to the tip's."""
+    """From the old tip's history root to the tip's; empty without one."""
 
 
 Proven: TypeAlias = Receipt | Extension
@@ -129,17 +131,15 @@ def encode(proven: Proven) -> bytes:
     tip = (
         None if proven.tip is None else _block_fields(proven.tip.block) | {"proof": _hexes(proven.tip.proof)}
     )
-    fields: dict[str, Any]
+    fields: dict[str, Any] = {"format": EXTENSION_FORMAT, "network": network}
     if isinstance(proven, Receipt):
-        entry = {
+        fields["format"] = RECEIPT_FORMAT
+        fields["entry"] = {
             "bytes": proven.entry.raw.hex(),
             "position": proven.entry.position,
             "proof": _hexes(proven.entry.proof),
         }
-        fields = {"format": RECEIPT_FORMAT, "network": network, "entry": entry, "block": block, "tip": tip}
-    else:
-        fields = {"format": EXTENSION_FORMAT, "network": network, "block": block, "tip": tip}
-        fields["consistency"] = _hexes(proven.consistency)
+    fields |= {"block": block, "tip": tip, "consistency": _hexes(proven.consistency)}
     return _text_of(fields).encode("ascii")
 
 
@@ -156,14 +156,11 @@ def decode(raw: bytes) -> Proven:
     network_part = NetworkPart(
         _bin(network, "network.parameters", 1, _MAX_PARAMETERS), _hashes(network, "network.proof")
     )
-    if kind == EXTENSION_FORMAT:
-        block, tip = _block_part(value), _tip_part(value)
-        return Extension(network_part, block, tip, _hashes(value, "consistency"))
-    entry = _group(value, "entry", _ENTRY_KEYS)
-    entry_part = EntryPart(
-        _bin(entry, "entry.bytes", 1, MAX_ENTRY_BYTES), _position(entry), _hashes(entry, "entry.proof")
-    )
-    return Receipt(network_part, entry_part, _block_part(value), _tip_part(value))
+    entry_part = _entry_part(value) if kind == RECEIPT_FORMAT else None
+    block, tip, consistency = _block_part(value), _tip_part(value), _hashes(value, "consistency")
+    if entry_part is None:
+        return Extension(network_part, block, tip, consistency)
+    return Receipt(network_part, entry_part, block, tip, consistency)
 
 
 # --------------------------------------------------------------------------------------------- writing
@@ -217,6 +214,12 @@ def _group(parent: dict[str, Any], name: str, keys: tuple[str, ...]) -> dict[str
     if not isinstance(value, dict) or tuple(value) != keys:
         raise ReceiptRefused(name, f"not an object of {', '.join(keys)}")
     return value
+
+
+def _entry_part(value: dict[str, Any]) -> EntryPart:
+    group = _group(value, "entry", _ENTRY_KEYS)
+    raw = _bin(group, "entry.bytes", 1, MAX_ENTRY_BYTES)
+    return EntryPart(raw, _position(group), _hashes(group, "entry.proof"))
 
 
 def _block_part(value: dict[str, Any]) -> BlockPart:

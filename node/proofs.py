@@ -96,16 +96,13 @@ def check(proven: Proven, trust: bytes | None = None) -> Checked:
         _check_under(block, tip, proven.tip)
     last = tip or block
     identity = network_id(parameters)
-    _check_network(proven.network, identity, last)
+    _check_network(proven.network, identity, block)
     _check_rules(block, "block", parameters, identity)
     if tip is not None:
         _check_rules(tip, "tip", parameters, identity)
         _check_order(block.header, tip.header)
-    entry = None
-    if isinstance(proven, Receipt):
-        entry = _held(proven.entry, block, parameters, identity)
-    else:
-        _check_consistency(block, last, proven.consistency)
+    _check_consistency(block, last, proven.consistency)
+    entry = _held(proven.entry, block, parameters, identity) if isinstance(proven, Receipt) else None
     anchor = None if trust is None else _anchor(trust, block.header, last.header)
     return Checked(parameters, identity, entry, block.header, last.header, anchor)
 
@@ -156,9 +153,10 @@ def _check_under(block: _Mined, tip: _Mined, part: TipPart) -> None:
         raise ReceiptRefused("tip", "the tip's history does not hold the block at its height")
 
 
-def _check_network(part: NetworkPart, identity: bytes, last: _Mined) -> None:
+def _check_network(part: NetworkPart, identity: bytes, block: _Mined) -> None:
+    """The block is of this network: bound to it, and not to the tip, so that it is an anchor by itself."""
     leaf = merkle.leaf_hash(identity)
-    if _root(leaf, 0, last.header.height, part.proof, "network.proof") != last.body.history_root:
+    if _root(leaf, 0, block.header.height, part.proof, "network.proof") != block.body.history_root:
         raise ReceiptRefused("network", "this history does not start with the genesis of these parameters")
 
 

@@ -91,9 +91,8 @@ def make_receipt(book: Book, parameters: Parameters, txid: bytes, upto: int | by
         position=position,
         proof=merkle.inclusion_proof(sane.leaves, position),
     )
-    network = _network_part(book, parameters, last.height)
-    tip = _tip_part(book, parameters, last, record.height)
-    return _checked(Receipt(network, entry, _part_of(block), tip), last)
+    network, tip, consistency = _history_parts(book, parameters, record, last)
+    return _checked(Receipt(network, entry, _part_of(block), tip, consistency), last)
 
 
 def make_extension(book: Book, parameters: Parameters, old: BlockRecord) -> Extension:
@@ -102,11 +101,9 @@ def make_extension(book: Book, parameters: Parameters, old: BlockRecord) -> Exte
     Checked before it is returned. Raises BookDamaged.
     """
     last = book.tip()
-    network = _network_part(book, parameters, last.height)
-    proof = history.consistency_proof(old.height, last.height, _History(book))
     block = _part_of(_stored(book, parameters, old).block)
-    tip = _tip_part(book, parameters, last, old.height)
-    return _checked(Extension(network, block, tip, proof), last)
+    network, tip, consistency = _history_parts(book, parameters, old, last)
+    return _checked(Extension(network, block, tip, consistency), last)
 
 
 def check_tip(book: Book, parameters: Parameters, block_hash: bytes, height: int | None = None) -> TipChecked:
@@ -210,15 +207,17 @@ def _part_of(block: Block) -> BlockPart:
     return BlockPart(block.header.raw, body_bytes(block.body))
 
 
-def _network_part(book: Book, parameters: Parameters, size: int) -> NetworkPart:
-    return NetworkPart(parameters.encode(), history.inclusion_proof(size, 0, _History(book)))
-
-
-def _tip_part(book: Book, parameters: Parameters, last: BlockRecord, height: int) -> TipPart | None:
-    if last.height == height:
-        return None
-    proof = history.inclusion_proof(last.height, height, _History(book))
-    return TipPart(_part_of(_stored(book, parameters, last).block), proof)
+def _history_parts(
+    book: Book, parameters: Parameters, block: BlockRecord, last: BlockRecord
+) -> tuple[NetworkPart, TipPart | None, tuple[bytes, ...]]:
+    """Return the parts that lead from genesis to the block, and from the block to the last one."""
+    node_at = _History(book)
+    network = NetworkPart(parameters.encode(), history.inclusion_proof(block.height, 0, node_at))
+    if last.height == block.height:
+        return network, None, ()
+    proof = history.inclusion_proof(last.height, block.height, node_at)
+    tip = TipPart(_part_of(_stored(book, parameters, last).block), proof)
+    return network, tip, history.consistency_proof(block.height, last.height, node_at)
 
 
 def _checked(proven: P, last: BlockRecord) -> P:

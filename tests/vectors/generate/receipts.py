@@ -18,8 +18,10 @@ from tests.vectors.generate.book import (
     Made,
     Payment,
     block,
+    body_root_of,
     double_sha256,
     genesis,
+    header_bytes,
     parameter_bytes,
     pay,
     target_of,
@@ -39,6 +41,7 @@ ABOUT = (
 
 Fields: TypeAlias = dict[str, Any]
 ANN, BOB, CAT = key("ann"), key("bob"), key("cat")
+_SHARED = ("block", "tip", "consistency")
 TALL = 40
 """Height of the tallest book here: paths of six hashes."""
 
@@ -67,9 +70,9 @@ def block_part(made: Made) -> Fields:
     return {"header": made.header.hex(), "body": _u32(count) + "".join(root.hex() for root in _bins(roots))}
 
 
-def network_part(last: Made) -> Fields:
-    parameters = parameter_bytes(NETWORKS[last.network])
-    return {"parameters": parameters.hex(), "proof": _hexes(path(0, last.hashes[:-1]))}
+def network_part(made: Made) -> Fields:
+    parameters = parameter_bytes(NETWORKS[made.network])
+    return {"parameters": parameters.hex(), "proof": _hexes(path(0, made.hashes[:-1]))}
 
 
 def tip_part(made: Made, tip: Made | None) -> Fields | None:
@@ -83,14 +86,13 @@ def receipt(made: Made, position: int, tip: Made | None) -> Fields:
     leaves = [made.coinbase, *made.entries]
     return {
         "format": "indelible-receipt-1",
-        "network": network_part(tip or made),
+        "network": network_part(made),
         "entry": {
             "bytes": leaves[position].hex(),
             "position": position,
             "proof": _hexes(path(position, leaves)),
         },
-        "block": block_part(made),
-        "tip": tip_part(made, tip),
+        **{name: value for name, value in extension(made, tip).items() if name in _SHARED},
     }
 
 
@@ -98,7 +100,7 @@ def extension(made: Made, tip: Made | None) -> Fields:
     """Return the extension from one block to a later one."""
     return {
         "format": "indelible-extension-1",
-        "network": network_part(tip or made),
+        "network": network_part(made),
         "block": block_part(made),
         "tip": tip_part(made, tip),
         "consistency": _hexes(proof(made.height, (tip or made).hashes[:-1])),
@@ -218,7 +220,6 @@ def _bad_texts() -> Iterator[Fields]:
     yield bad("a key more", text(fields | {"note": "paid"}))
     yield bad("a key less", text({name: fields[name] for name in fields if name != "tip"}))
     yield bad("the keys in another order", text({name: fields[name] for name in reversed(fields)}))
-    yield bad("a consistency proof in a receipt", text(fields | {"consistency": []}))
     yield bad("a receipt called an extension", text(fields | {"format": "indelible-extension-1"}))
     longer = extension(tall_book()[3], tall_book()[-1])
     yield bad("an extension called a receipt", text(longer | {"format": "indelible-receipt-1"}))
@@ -407,6 +408,7 @@ def _bad_parameters(fields: Fields) -> Iterator[Fields]:
 
 def _bad_blocks() -> Iterator[Fields]:
     yield from _other_blocks()
+    yield from _other_units()
     yield from _other_rules()
     yield from _other_tips()
     yield from _other_entries()
@@ -442,11 +444,11 @@ def _other_blocks() -> Iterator[Fields]:
     body = block_part(tall[2])["body"]
     yield _file("the body of another block", _changed(fields, "block.body", body), "block.body")
     yield _file("the body of another tip", _changed(fields, "tip.body", body), "tip.body")
-    yield _file("no tip any more", fields | {"tip": None}, "network.proof")
+    yield _file("no tip any more", fields | {"tip": None}, "consistency")
     yield _file(
         "an older tip, with its own path only",
         _joined(fields, {"tip": receipt(e2, 1, tall[20])["tip"]}),
-        "network.proof",
+        "consistency",
     )
     yield _file(
         "the tip of another network",
@@ -472,6 +474,23 @@ def _other_blocks() -> Iterator[Fields]:
     yield _file(
         "genesis as the tip", _changed(fields, "tip.header", genesis("easy").header.hex()), "tip.header"
     )
+
+
+def _other_units() -> Iterator[Fields]:
+    """A reward, which nobody signed, under a tip that was mined for a network of other units."""
+    made = tall_book()[2]
+    other = {**EASY, "decimals": 0}
+    body_root = body_root_of(1, mth([parameter_bytes(other)]), mth([]), bytes(32))
+    first = header_bytes(1, 0, bytes(32), body_root, EASY["genesis_ms"], EASY["genesis_bits"], 0)
+    hashes = [double_sha256(first), *made.hashes[1:]]
+    tip = block("", made, history_root=mth(hashes), is_applied=False)
+    fields = receipt(made, 0, None) | {"tip": block_part(tip) | {"proof": _hexes(path(made.height, hashes))}}
+    fields["network"] = {
+        "parameters": parameter_bytes(other).hex(),
+        "proof": _hexes(path(0, hashes[: made.height])),
+    }
+    fields["consistency"] = _hexes(proof(made.height, hashes))
+    yield _file("a tip mined for a network of other units", fields, "network")
 
 
 def _other_rules() -> Iterator[Fields]:
@@ -573,7 +592,12 @@ def _other_histories() -> Iterator[Fields]:
     old, tip = tall[9], tall[-1]
     forged = block("", tall[8], history_root=mth([b"another"]), is_applied=False)
     after = block("", block("", forged, is_applied=False), is_applied=False)
-    yield _file("an old tip that commits to another history", extension(forged, after), "consistency")
+    yield _file("an old tip that commits to another history", extension(forged, after), "network")
+    hashes = [old.hashes[0], *(bytes([number]) * 32 for number in range(8))]
+    forged = block("", tall[7], history_root=mth(hashes), is_applied=False)
+    after = block("", block("", forged, is_applied=False), is_applied=False)
+    fields = _changed(extension(forged, after), "network.proof", _hexes(path(0, hashes[: forged.height])))
+    yield _file("one of the same network", fields, "consistency")
     yield _file("an old tip of another branch", extension(old, tip) | {"block": block_part(forged)}, "tip")
     fields = extension(old, tip)
     yield _file(

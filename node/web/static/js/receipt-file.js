@@ -18,7 +18,7 @@ const BODY_BYTES = 100;
 export const RECEIPT = "indelible-receipt-1";
 const EXTENSION = "indelible-extension-1";
 const KEYS = new Map([
-  [RECEIPT, "format,network,entry,block,tip"],
+  [RECEIPT, "format,network,entry,block,tip,consistency"],
   [EXTENSION, "format,network,block,tip,consistency"],
 ]);
 
@@ -32,7 +32,8 @@ export class ReceiptRefused extends Refusal {
 }
 
 /**
- * What a file holds, well-formed and unchecked: `format`, `network`, `entry` or `consistency`, `block`, `tip`.
+ * What a file holds, well-formed and unchecked: `format`, `network`, `entry` (of a receipt), `block`, `tip`,
+ * `consistency`.
  * @param {Uint8Array} raw @returns {any}
  */
 export function decodeReceipt(raw) {
@@ -53,17 +54,8 @@ export function decodeReceipt(raw) {
       proof: hashes(network, "network.proof"),
     },
   };
-  if (value.format === EXTENSION) {
-    const [block, tip] = [blockPart(value), tipPart(value)];
-    return { ...read, block, tip, consistency: hashes(value, "consistency") };
-  }
-  const entry = group(value, "entry", "bytes,position,proof");
-  const held = {
-    raw: bin(entry, "entry.bytes", 1, MAX_ENTRY),
-    position: position(entry),
-    proof: hashes(entry, "entry.proof"),
-  };
-  return { ...read, entry: held, block: blockPart(value), tip: tipPart(value) };
+  const held = value.format === RECEIPT ? { entry: entryPart(value) } : {};
+  return { ...read, ...held, block: blockPart(value), tip: tipPart(value), consistency: hashes(value, "consistency") };
 }
 
 /** @param {Uint8Array} raw @returns {Record<string, any>} */
@@ -111,6 +103,16 @@ function group(parent, name, keys) {
     throw new ReceiptRefused(name, `not an object of ${keys.replaceAll(",", ", ")}`);
   }
   return value;
+}
+
+/** @param {Record<string, any>} value */
+function entryPart(value) {
+  const entry = group(value, "entry", "bytes,position,proof");
+  return {
+    raw: bin(entry, "entry.bytes", 1, MAX_ENTRY),
+    position: position(entry),
+    proof: hashes(entry, "entry.proof"),
+  };
 }
 
 /** @param {Record<string, any>} value */

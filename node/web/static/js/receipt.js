@@ -50,8 +50,9 @@ export function checkReceipt(file, trust) {
     checkUnder(block, later, file.tip.proof);
   }
   const tip = later ?? block;
-  const first = inclusion(leafHash(networkId), 0, tip.height, file.network.proof, "network.proof");
-  if (!equal(first, tip.historyRoot)) {
+  // Bound to the block, and not to the tip, so that it is an anchor by itself.
+  const first = inclusion(leafHash(networkId), 0, block.height, file.network.proof, "network.proof");
+  if (!equal(first, block.historyRoot)) {
     throw new ReceiptRefused("network", "this history does not start with the genesis of these parameters");
   }
   checkRules(block, "block", parameters, networkId);
@@ -59,10 +60,8 @@ export function checkReceipt(file, trust) {
     checkRules(later, "tip", parameters, networkId);
     checkOrder(block, later);
   }
+  checkConsistency(block, tip, file.consistency);
   const entry = file.format === RECEIPT ? held(file.entry, block, parameters, networkId) : null;
-  if (file.format !== RECEIPT) {
-    checkConsistency(block, tip, file.consistency);
-  }
   const work = workOf(block.target) + (later === null ? 0n : workOf(later.target));
   return { parameters, networkId, entry, block, tip, work, anchor: anchorOf(trust, block, tip) };
 }
