@@ -14,10 +14,12 @@ from starlette.staticfiles import StaticFiles
 
 from node.web import api, counter, live, pages, pay, qr
 from node.web.context import Context
-from node.web.faults import HANDLERS
+from node.web.errors import HANDLERS
 from node.web.limits import Limits
+from node.web.packing import Packing
 from node.web.rendering import STATIC
 from node.web.security import Guard
+from node.web.shared import make_shared
 
 MAX_BODY: Final = 1 << 16
 """Bytes of any request's body."""
@@ -28,13 +30,16 @@ def create_app(context: Context) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        listening = create_task(context.events.run())
+        tasks = [create_task(context.events.run())]
+        if context.index is not None:
+            tasks.append(create_task(context.index.run(context.events)))
         try:
             yield
         finally:
-            listening.cancel()
-            with suppress(CancelledError):
-                await listening
+            for task in tasks:
+                task.cancel()
+                with suppress(CancelledError):
+                    await task
             await context.socket.close()
             context.books.close()
 
@@ -49,11 +54,12 @@ def create_app(context: Context) -> Starlette:
     )
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, hosts=context.hosts), Middleware(Limits)],
+        middleware=[Middleware(Guard, hosts=context.hosts), Middleware(Limits), Middleware(Packing)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
         max_body_size=MAX_BODY,
     )
     app.router.redirect_slashes = False  # a redirect would repeat the Host header to whoever sent it
     app.state.context = context
+    app.state.shared = make_shared(context)
     return app

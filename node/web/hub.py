@@ -113,7 +113,8 @@ class Hub:
         ids = [event["id"] for event in self._kept]
         if last_id in ids:
             return list(itertools.islice(self._kept, ids.index(last_id) + 1, None))
-        return [{"id": last_id, **_own("missed", "info", "some events were missed: look again")}]
+        newest = ids[-1] if ids else f"{self._run}-0"
+        return [{"id": newest, **_own("missed", "info", "some events were missed: look again")}]
 
 
 class Subscription:

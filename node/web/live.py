@@ -8,10 +8,10 @@ from typing import Final
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from node.web.context import context_of
-from node.web.hub import Subscription, TooManyBrowsers
+from node.web.hub import Event, Subscription
 
 HEARTBEAT_S: Final = 15.0
 SEND_S: Final = 10.0
@@ -20,19 +20,39 @@ RETRY_MS: Final = 1_000
 """After which a browser connects again."""
 
 
+PUBLIC: Final = frozenset(
+    (
+        *("block-connected", "reorganisation", "entry-pending", "entry-expired", "entry-conflicted"),
+        *("entry-dropped", "node-here", "node-away", "missed", "too-slow"),
+    )
+)
+"""Kinds that viewers on other machines are told of; the others are about people and this machine."""
+PUBLIC_FIELDS: Final = ("height", "hash", "entries", "txid", "undone", "fork")
+
+
 async def events(request: Request) -> Response:
     """Stream events: unnamed messages, each one JSON object with an id to come back with."""
-    hub = context_of(request).events
-    try:
-        subscription = hub.subscribe(request.headers.get("last-event-id"))
-    except TooManyBrowsers:
-        return PlainTextResponse("too many pages are open\n", 503, {"Retry-After": "10"})
-    return EventSourceResponse(_lines(subscription), ping=HEARTBEAT_S, send_timeout=SEND_S)
+    context = context_of(request)
+    if request.method == "HEAD":
+        return EventSourceResponse(iter(()))
+    subscription = context.events.subscribe(request.headers.get("last-event-id"))
+    lines = _lines(subscription, is_local=context.is_local(request))
+    return EventSourceResponse(lines, ping=HEARTBEAT_S, send_timeout=SEND_S)
 
 
-async def _lines(subscription: Subscription) -> AsyncIterator[ServerSentEvent]:
+async def _lines(subscription: Subscription, *, is_local: bool) -> AsyncIterator[ServerSentEvent]:
     try:
         async for event in subscription:
-            yield ServerSentEvent(json.dumps(event), id=event["id"], retry=RETRY_MS)
+            shown = event if is_local else for_all(event)
+            if shown is not None:
+                yield ServerSentEvent(json.dumps(shown), id=event["id"], retry=RETRY_MS)
     finally:
         subscription.close()
+
+
+def for_all(event: Event) -> Event | None:
+    """Return an event without what is this machine's alone; None where nothing is left."""
+    if event["kind"] not in PUBLIC:
+        return None
+    fields = {name: event["fields"][name] for name in PUBLIC_FIELDS if name in event["fields"]}
+    return event | {"text": "", "fields": fields}

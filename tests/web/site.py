@@ -1,0 +1,98 @@
+"""A page over a real book on disk and a fake node's socket, and a browser's or a program's way to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from starlette.applications import Starlette
+
+from node.contacts import Contacts
+from node.ledger.address import encode_address
+from node.ledger.entry import Entry
+from node.paths import contacts_file
+from node.storage.sqlite import BOOK_NAME
+from node.web.app import create_app
+from node.web.books import Books
+from node.web.context import Context
+from node.web.hub import Hub
+from node.web.local_socket import LocalSocket
+from node.web.security import Hosts
+from tests.building import Built, ChainBuilder, Key
+from tests.fake_node import FakeNode, Served, served
+from tests.storage.filling import ANN, PARAMETERS, filled_book, sample_chain
+
+HOST: Final = "127.0.0.1:10000"
+HERE: Final = ("127.0.0.1", 50_000)
+ELSEWHERE: Final = ("192.0.2.9", 50_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An app and what it shows."""
+
+    app: Starlette
+    context: Context
+    chain: ChainBuilder
+    blocks: list[Built]
+    node: FakeNode
+    served: Served
+
+    @property
+    def tip(self) -> Built:
+        return self.blocks[-1]
+
+    def pay(self, to: Key, amount: int, memo: str = "") -> Entry:
+        """Return a signed entry of Ann's that the node would take."""
+        nonce = sum(1 for entry in self.node.entries.values() if entry.sender == ANN.public)
+        used = self.node.book.account(ANN.public).nonce
+        return self.chain.entry(ANN, to, amount, memo=memo, nonce=used + nonce)
+
+    def wait(self, to: Key, amount: int, memo: str = "") -> Entry:
+        """Have an entry of Ann's pending."""
+        entry = self.pay(to, amount, memo)
+        self.node.entries[entry.sender, entry.nonce] = entry
+        return entry
+
+
+def address(owner: Key) -> str:
+    return encode_address(PARAMETERS.prefix, owner.public)
+
+
+@contextmanager
+def site(folder: Path, blocks: int = 6, entries: int = 3, hosts: Hosts | None = None) -> Iterator[Site]:
+    """Make a site in a folder; the node answers on its socket until the end of the block."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    chain, built = sample_chain(blocks, entries)
+    filled_book(folder, chain, built)
+    node = FakeNode(chain, built[-1], folder)
+    with served(node) as serving:
+        context = Context(
+            parameters=PARAMETERS,
+            network_id=chain.network_id,
+            data_dir=folder,
+            books=Books(folder / BOOK_NAME, PARAMETERS),
+            socket=LocalSocket(folder),
+            events=Hub(folder),
+            hosts=hosts or Hosts("127.0.0.1", 10_000),
+            contacts=Contacts(contacts_file(folder), PARAMETERS.prefix),
+        )
+        try:
+            yield Site(create_app(context), context, chain, built, node, serving)
+        finally:
+            context.books.close()
+
+
+@asynccontextmanager
+async def visitor(
+    made: Site, client: tuple[str, int] = HERE, host: str = HOST
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Visit the site from an address; whoever leaves hangs up its end of the local socket."""
+    transport = httpx.ASGITransport(made.app, client=client)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as visiting:
+        yield visiting
+    await made.context.socket.close()
