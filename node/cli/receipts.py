@@ -176,6 +176,8 @@ def _show_checked(checked: Checked, anchor: _Named | None) -> None:
         show.line(show.Cell(f"consistent, not anchored: compare tip {tip.hash.hex()}", "yellow"))
     else:
         show.line(show.Cell(f"anchored to {anchor.hash.hex()}", "green"))
+        if checked.anchor == "block" and tip.hash != block.hash:
+            show.line(show.Cell(f"its tip is not: compare tip {tip.hash.hex()}", "yellow"))
     pairs: list[tuple[str, show.Value]] = [("network", f"{parameters.name} ({checked.network_id.hex()})")]
     if checked.entry is not None:
         fields = _entry_fields(checked, checked.entry)

@@ -235,6 +235,8 @@ def test_an_older_tip_is_still_part_of_the_book(
     assert json.loads((tmp_path / "proof.json").read_text()) == found["proof"]
     checked = lonely.ask("check-receipt", "proof.json", "--trust", old)
     assert (checked["kind"], checked["anchor"], checked["entry"]) == ("extension", "block", None)
+    shown = lonely.type("check-receipt", "proof.json", "--trust", old, columns=200)
+    assert shown.stdout.startswith(f"anchored to {old}\nits tip is not: compare tip {built[-1].hash.hex()}\n")
     shown = lonely.type("check-receipt", "proof.json", columns=200)
     assert "the history up to block 3 was only added to" in shown.stdout
 
