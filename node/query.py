@@ -138,6 +138,11 @@ class Query:
         self._parameters = parameters
         self._tip = book.tip()
 
+    @property
+    def parameters(self) -> Parameters:
+        """Of the book's network."""
+        return self._parameters
+
     def blocks(self, limit: int, before: int | None = None) -> list[Json]:
         """Return up to `limit` (at most MAX_BLOCKS) main chain blocks below height `before`, newest first."""
         top = self._tip.height if before is None else min(self._tip.height, before - 1)

@@ -27,6 +27,8 @@ from node.listeners import CannotListen, open_listeners
 from node.paths import contacts_file
 from node.storage.faults import damaged
 from node.storage.network import parameters_of_bytes
+from node.storage.page_index import NAME as INDEX_NAME
+from node.storage.page_index import IndexFault, PageIndex
 from node.storage.port import StorageFault
 from node.storage.reading import open_read_only
 from node.storage.sqlite import BOOK_NAME
@@ -34,6 +36,7 @@ from node.web.app import create_app
 from node.web.books import Books
 from node.web.context import Context
 from node.web.hub import Hub
+from node.web.index import Indexer
 from node.web.local_socket import LocalSocket
 from node.web.security import Hosts
 
@@ -162,16 +165,28 @@ def make_context(data_dir: Path, hosts: Hosts) -> Context:
         parameters = parameters_of_bytes(book.parameters())
     if parameters is None:
         raise damaged(path, "it does not name a network that can be")
+    identity = genesis_block(parameters).header.hash
+    books = Books(path, parameters)
     return Context(
         parameters=parameters,
-        network_id=genesis_block(parameters).header.hash,
+        network_id=identity,
         data_dir=data_dir,
-        books=Books(path, parameters),
+        books=books,
         socket=LocalSocket(data_dir),
         events=Hub(data_dir),
         hosts=hosts,
         contacts=Contacts(contacts_file(data_dir), parameters.prefix),
+        index=_indexer(data_dir, identity, books),
     )
+
+
+def _indexer(data_dir: Path, identity: bytes, books: Books) -> Indexer | None:
+    """Return what keeps the page's index, None where the folder cannot hold one: lists are empty then."""
+    try:
+        return Indexer(PageIndex(data_dir / INDEX_NAME, identity), books)
+    except IndexFault as fault:
+        sys.stderr.write(f"indelible: {fault}\n")
+        return None
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from node.storage.reading import ReadOnlyBook
 from node.web import viewers
 from node.web.books import Books
 from node.web.hub import Hub
+from node.web.index import Indexer
 from node.web.kept import Kept
 from node.web.local_socket import LocalSocket
 from node.web.security import Hosts
@@ -52,7 +53,7 @@ class Context:
     """What the page may be asked for by."""
     contacts: Names | None = None
     """The owner's names; for viewers on this machine only."""
-    index: Any = None
+    index: Indexer | None = None
     """The page's own index beside the book."""
     kept: Kept = field(default_factory=Kept)
     """What was read once and cannot change."""

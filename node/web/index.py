@@ -18,6 +18,7 @@ from node.query import BookDamaged, NotFound, Query, StoredBlock
 from node.storage.files import LEAST_FREE_BYTES
 from node.storage.page_index import HOUR_MS, MAX_WORK, BlockRow, Change, Growth, IndexFault, PageIndex
 from node.storage.port import Place, StorageFault
+from node.web.hub import Hub
 
 T = TypeVar("T")
 
@@ -25,8 +26,10 @@ SLICE_ENTRIES: Final = 2_000
 """Entries after which a slice ends; what one slice writes is one transaction."""
 SLICE_BLOCKS: Final = 200
 
-IDLE_S: Final = 0.5
-"""Between looks at the book once the index is complete."""
+IDLE_S: Final = 5.0
+"""Between looks at the book once the index is complete, where the node tells of nothing new."""
+MOVING: Final = frozenset({"block-connected", "reorganisation", "node-here"})
+"""Kinds of events that say that the book is another one."""
 TROUBLED_S: Final = 15.0
 """The same after a fault of the book or the disk."""
 
@@ -59,12 +62,12 @@ class Asks(Protocol):
         """Return the answer to a question, from another thread."""
 
 
-def step(index: PageIndex, query: Query, parameters: Parameters) -> Progress:
+def step(index: PageIndex, query: Query) -> Progress:
     """Bring the index one slice closer to the book. Raises BookDamaged, StorageFault, IndexFault."""
     tip = query.headers(1)[0].height
     newest = index.newest()
     top = newest[0].height if newest else -1
-    gathering = _Gathering(index, query, parameters)
+    gathering = _Gathering(index, query, query.parameters)
     if newest and gathering.main_hash(top) != newest[0].hash:
         return Progress(gathering.rewind(top), tip)
     return Progress(gathering.follow(top, tip), tip)
@@ -188,26 +191,30 @@ class _Gathering:
 class Indexer:
     """Follows the book for as long as the page lives; `progress` tells how far it is."""
 
-    def __init__(self, index: PageIndex, books: Asks, parameters: Parameters) -> None:
+    def __init__(self, index: PageIndex, books: Asks) -> None:
         self.index = index
         self._books = books
-        self._parameters = parameters
         self._due = asyncio.Event()
         self.progress = Progress(-1, -1)
 
-    def hurry(self) -> None:
-        """Look at the book now: something happened."""
-        self._due.set()
-
-    async def run(self) -> None:
-        """Follow the book, for ever."""
-        while True:
-            wait_s = await self._advance()
-            if wait_s:
+    async def run(self, events: Hub) -> None:
+        """Follow the book, for ever; look at it at once when the node tells of something."""
+        listening = asyncio.create_task(self._listen(events))
+        try:
+            while True:
+                wait_s = await self._advance()
                 self._due.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._due.wait()
+        finally:
+            listening.cancel()
+
+    async def _listen(self, events: Hub) -> None:
+        while True:
+            async for event in events.subscribe():
+                if event["kind"] in MOVING:
+                    self._due.set()
 
     async def _advance(self) -> float:
         """Do one slice; return how long to wait before the next."""
@@ -216,7 +223,7 @@ class Indexer:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            self.progress = await self._books.ask(lambda query: step(self.index, query, self._parameters))
+            self.progress = await self._books.ask(lambda query: step(self.index, query))
         except (BookDamaged, StorageFault) as fault:
             if isinstance(fault, IndexFault):
                 await asyncio.to_thread(self._remake)

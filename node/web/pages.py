@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from node.web.rendering import render
+from node.web import pages_book, pages_node, pages_search
 
-
-async def home(request: Request) -> Response:
-    """Show the first page."""
-    return HTMLResponse(render(request, "base.html"))
-
-
-ROUTES: Final[Sequence[Route]] = (Route("/", home),)
+ROUTES: Final[Sequence[Route]] = (*pages_book.ROUTES, *pages_node.ROUTES, *pages_search.ROUTES)

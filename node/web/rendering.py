@@ -14,6 +14,7 @@ from node import __version__
 from node.ledger.params import BUILT_IN
 from node.web import showing
 from node.web.context import Context, context_of
+from node.web.security import LOCAL_ONLY
 
 FOLDER: Final = Path(__file__).resolve().parent
 TEMPLATES: Final = FOLDER / "templates"
@@ -86,36 +87,39 @@ ENVIRONMENT: Final = _environment()
 """Templates show values by the filters of `showing`, and by the macros of show.html."""
 
 
-def render(request: Request, template: str, **values: object) -> str:
-    """Return a page; every template also has `request`, `context`, `local`, `version`, `site`, `name_of`.
+def render(request: Request, template: str, /, **values: object) -> str:
+    """Return a page; every template also has `request`, `context`, `local`, `version`, `site`.
 
-    `name_of(address)` is the owner's name for it: None where there is none, or the viewer is elsewhere.
+    And two functions: `name_of(address)` is the owner's name for it, None where there is none or the viewer
+    is elsewhere; `has(path)` tells whether the app has a route of this path.
     """
     context = context_of(request)
     local = context.is_local(request)
+    paths = frozenset(getattr(route, "path", "") for route in request.app.routes)
     names = context.contacts if local else None
     return ENVIRONMENT.get_template(template).render(
         request=request,
         context=context,
         local=local,
         version=__version__,
-        site=_site(request, context),
+        site=_site(request, context, paths, local=local),
+        has=paths.__contains__,
         name_of=names.name_of if names is not None else _no_name,
         **values,
     )
 
 
-def page(request: Request, template: str, status: int = 200, **values: object) -> HTMLResponse:
-    """Return a page as an answer that browsers ask for anew each time."""
-    return HTMLResponse(render(request, template, **values), status, {"Cache-Control": "no-store"})
+def page(request: Request, template: str, code: int = 200, /, **values: object) -> HTMLResponse:
+    """Return a page as an answer (`code` is HTTP's) that browsers ask for anew each time."""
+    return HTMLResponse(render(request, template, **values), code, {"Cache-Control": "no-store"})
 
 
 def _no_name(_address: str) -> None:
     return None
 
 
-def _site(request: Request, context: Context) -> Site:
-    paths = {getattr(route, "path", None) for route in request.app.routes}
+def _site(request: Request, context: Context, paths: frozenset[str], *, local: bool) -> Site:
+    shown = paths if local else paths.difference(LOCAL_ONLY)
     at = request.url.path
     first = at.split("/", 2)[1]
     tab = _UNDER.get(first, f"/{first}")
@@ -125,6 +129,6 @@ def _site(request: Request, context: Context) -> Site:
         symbol=context.symbol,
         decimals=context.decimals,
         trying_out=context.parameters == BUILT_IN,
-        tabs=tuple(found for found in TABS if found[0] in paths),
+        tabs=tuple(found for found in TABS if found[0] in shown),
         tab=tab,
     )

@@ -31,7 +31,7 @@ def whole(index: PageIndex, book: MemoryBook, parameters: Parameters = PARAMETER
     """Bring the index up to the book, slice by slice."""
     found = []
     for _ in range(500):
-        found.append(step(index, Query(book, parameters), parameters))
+        found.append(step(index, Query(book, parameters)))
         newest = index.newest()
         if newest and newest[0].hash == book.tip().hash:
             return found

@@ -1,0 +1,135 @@
+// Plots over time, drawn by uPlot from /plots/data; colours and fonts are the style sheet's.
+
+const { uPlot } = window; // a classic script, loaded before this one
+
+const { symbol, decimals } = document.body.dataset;
+const units = 10 ** Number(decimals);
+const frame = document.getElementById("plots");
+const status = document.getElementById("plots-status");
+const place = document.getElementById("plots-table");
+const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
+const plain = new Intl.NumberFormat();
+const money = new Intl.NumberFormat(undefined, { minimumFractionDigits: Number(decimals), maximumFractionDigits: Number(decimals) });
+
+const KINDS = {
+  takings: { title: `Takings (${symbol})`, bars: true, scale: units, show: (value) => money.format(value) },
+  entries: { title: "Entries", bars: true, scale: 1, show: (value) => plain.format(value) },
+  amount: { title: `Turnover (${symbol})`, bars: true, scale: units, show: (value) => money.format(value) },
+  interval_ms: { title: "Seconds between blocks", scale: 1000, show: (value) => plain.format(value) },
+  difficulty: { title: "Difficulty (hashes)", scale: 1, show: (value) => short.format(value) },
+  hashrate: { title: "Hash rate (hashes a second)", scale: 1, show: (value) => short.format(value) },
+};
+
+const drawn = new Map();
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function draw(section, times, values) {
+  const kind = KINDS[section.dataset.plot];
+  drawn.get(section)?.destroy();
+  drawn.delete(section);
+  section.querySelector(".plots-empty")?.remove();
+  if (times.length < 1 || values.every((value) => value === null)) {
+    const none = document.createElement("p");
+    none.className = "plots-empty";
+    none.textContent = "Nothing to draw yet.";
+    section.append(none);
+    return;
+  }
+  const axis = {
+    stroke: colour("--soft"),
+    grid: { stroke: colour("--line"), width: 1 },
+    ticks: { stroke: colour("--line"), width: 1 },
+    font: `12px ${colour("--sans")}`,
+  };
+  const step = times.length > 1 ? times[1] - times[0] : 86400;
+  const options = {
+    width: Math.max(240, section.clientWidth - 40),
+    height: 210,
+    cursor: { y: false },
+    scales: {
+      x: kind.bars ? { range: (_, low, high) => [low - step, high + step] } : {},
+      y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] },
+    },
+    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => short.format(tick)) }],
+    series: [
+      { label: "Time" },
+      {
+        label: kind.title,
+        stroke: colour("--accent"),
+        fill: kind.bars ? colour("--accent-soft") : undefined,
+        width: 1.75,
+        points: { show: times.length < 60 && !kind.bars },
+        paths: kind.bars ? uPlot.paths.bars({ size: [0.7, 48] }) : undefined,
+        value: (_, value) => (value === null || value === undefined ? "–" : kind.show(value)),
+      },
+    ],
+  };
+  drawn.set(section, new uPlot(options, [times, values.map((value) => (value === null ? null : value / kind.scale))], section));
+}
+
+function fill(data) {
+  const table = document.createElement("table");
+  const caption = table.createCaption();
+  caption.textContent = "The last thirty points, the newest first";
+  const head = table.createTHead().insertRow();
+  const names = Object.keys(KINDS).filter((name) => name !== "takings" || frame.dataset.account);
+  for (const title of ["Time", ...names.map((name) => KINDS[name].title)]) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = title;
+    if (title !== "Time") cell.className = "number";
+    head.append(cell);
+  }
+  const body = table.createTBody();
+  for (let at = data.time.length - 1; at >= Math.max(0, data.time.length - 30); at -= 1) {
+    const row = body.insertRow();
+    const time = document.createElement("th");
+    time.scope = "row";
+    time.textContent = new Date(data.time[at] * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    row.append(time);
+    for (const name of names) {
+      const cell = row.insertCell();
+      cell.className = "number";
+      const value = data[name][at];
+      cell.textContent = value === null ? "–" : KINDS[name].show(value / KINDS[name].scale);
+    }
+  }
+  place.replaceChildren(table);
+}
+
+let newest = null;
+
+function redraw() {
+  if (newest === null) return;
+  for (const section of frame.querySelectorAll("[data-plot]")) draw(section, newest.time, newest[section.dataset.plot]);
+}
+
+async function load() {
+  const by = new FormData(document.getElementById("by")).get("by");
+  const asked = new URLSearchParams({ by, offset: String(Math.round(-new Date().getTimezoneOffset() / 60)) });
+  if (frame.dataset.account) asked.set("account", frame.dataset.account);
+  try {
+    const answer = await fetch(`/plots/data?${asked}`);
+    if (!answer.ok) throw new Error(String(answer.status));
+    newest = await answer.json();
+    redraw();
+    fill(newest);
+    status.textContent = `Plots by ${by} are drawn`;
+  } catch {
+    status.textContent = "The figures could not be loaded";
+  }
+}
+
+document.getElementById("by").addEventListener("change", load);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth !== width) {
+    width = innerWidth;
+    redraw();
+  }
+});
+load();
