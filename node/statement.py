@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -18,6 +18,11 @@ from node.takings import Span
 MAX_LINES: Final = 20_000
 """Some 600 printed pages, and what one answer of the page may hold."""
 
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+"""Written out, as strftime's names follow the machine's language."""
 _MINED: Final = (Kind.REWARD, Kind.FEES)
 
 
@@ -97,7 +102,7 @@ class Month(NamedTuple):
     @property
     def title(self) -> str:
         """As people read it: `November 2026`."""
-        return f"{date(self.year, self.number, 1):%B} {self.year}"
+        return f"{_MONTHS[self.number - 1]} {self.year}"
 
     def span(self, zone: tzinfo | None) -> Span:
         """Return it in a time zone; None: that of this machine."""

@@ -135,6 +135,12 @@ def _export() -> Mapping[str, click.Command]:
     return {"export": export.export}
 
 
+def _statements() -> Mapping[str, click.Command]:
+    from node.cli import statements  # noqa: PLC0415
+
+    return {"statement": statements.make}
+
+
 def _completion() -> Mapping[str, click.Command]:
     from node.cli import completion  # noqa: PLC0415
 
@@ -154,6 +160,7 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     **dict.fromkeys(("verify", "rebuild"), _books),
     "contact": _contacts,
     "export": _export,
+    "statement": _statements,
     "qr": _qr,
     **dict.fromkeys(("receipt", "check-receipt", "check-tip"), _receipts),
     "completion": _completion,

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from node.web import api, counter, live, pages, pay, qr
+from node.web import api, counter, live, pages, pay, qr, statement
 from node.web.context import Context
 from node.web.errors import HANDLERS
 from node.web.limits import Limits
@@ -48,6 +48,7 @@ def create_app(context: Context) -> Starlette:
         *pay.ROUTES,
         *counter.ROUTES,
         *qr.ROUTES,
+        *statement.ROUTES,
         *api.ROUTES,
         Route("/events", live.events),
         Mount("/static", StaticFiles(directory=STATIC)),

@@ -24,7 +24,7 @@ COMMANDS = {
     *("balance", "block", "blocks", "bump", "cancel", "check-receipt", "check-tip", "completion"),
     *("config", "contact", "export"),
     *("history", "mine"),
-    *("network", "peer", "peers", "pending", "qr", "rebuild", "receipt", "send", "status", "stop"),
+    *("network", "peer", "peers", "pending", "qr", "rebuild", "receipt", "send", "statement", "status", "stop"),
     *("tips", "tx", "verify", "wallet", "watch"),
 }
 CLI = [sys.executable, str(ROOT / "cli.py")]
