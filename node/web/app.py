@@ -5,7 +5,6 @@ from __future__ import annotations
 from asyncio import CancelledError, create_task
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -20,9 +19,6 @@ from node.web.packing import Packing
 from node.web.rendering import STATIC
 from node.web.security import Guard
 from node.web.shared import make_shared
-
-MAX_BODY: Final = 1 << 16
-"""Bytes of any request's body."""
 
 
 def create_app(context: Context) -> Starlette:
@@ -58,7 +54,6 @@ def create_app(context: Context) -> Starlette:
         middleware=[Middleware(Guard, hosts=context.hosts), Middleware(Limits), Middleware(Packing)],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
-        max_body_size=MAX_BODY,
     )
     app.router.redirect_slashes = False  # a redirect would repeat the Host header to whoever sent it
     app.state.context = context

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node.web.answers import WebError, error_response
 from node.web.buckets import Buckets, client_of
@@ -22,6 +22,8 @@ BURST: Final = 200
 """At once: a page with all that belongs to it, several times."""
 MAX_AT_ONCE: Final = 128
 """Requests under way, streams of events not among them; those have a bound of their own."""
+MAX_BODY: Final = 1 << 16
+"""Bytes of a request's body."""
 STREAMS: Final = ("/events",)
 
 
@@ -51,12 +53,13 @@ class Limits:
         if refused is not None:
             await error_response(refused, scope["path"])(scope, receive, send)
             return
+        bounded = _bounded(receive)
         if scope["path"] in STREAMS:
-            await self._app(scope, receive, send)
+            await self._app(scope, bounded, send)
             return
         self._under_way += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, bounded, send)
         finally:
             self._under_way -= 1
 
@@ -72,3 +75,18 @@ class Limits:
                 503, "busy", "too many ask at once", "ask again in a moment", {"Retry-After": "1"}
             )
         return None
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Return a receiver that raises WebError(413) when a body goes on for too long."""
+    taken = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY:
+            raise WebError(413, "too-large", "the request is too long", "send less", {"Connection": "close"})
+        return message
+
+    return receive_bounded

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import httpx
@@ -67,8 +69,8 @@ def address(owner: Key) -> str:
 def site(folder: Path, blocks: int = 6, entries: int = 3, hosts: Hosts | None = None) -> Iterator[Site]:
     """Make a site in a folder; the node answers on its socket until the end of the block."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    chain, built = sample_chain(blocks, entries)
-    filled_book(folder, chain, built)
+    chain, built, book = _laid(blocks, entries)
+    (folder / BOOK_NAME).write_bytes(book)
     node = FakeNode(chain, built[-1], folder)
     with served(node) as serving:
         context = Context(
@@ -85,6 +87,14 @@ def site(folder: Path, blocks: int = 6, entries: int = 3, hosts: Hosts | None = 
             yield Site(create_app(context), context, chain, built, node, serving)
         finally:
             context.books.close()
+
+
+@cache
+def _laid(blocks: int, entries: int) -> tuple[ChainBuilder, list[Built], bytes]:
+    """Return a chain and the file of its book, made once."""
+    chain, built = sample_chain(blocks, entries)
+    with TemporaryDirectory() as folder:
+        return chain, built, filled_book(Path(folder), chain, built).read_bytes()
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import pytest
 
 from node.query import NotFound, Query
 from node.storage.faults import NotABook
+from node.storage.reading import ReadOnlyBook, open_read_only
 from node.web import books as books_module
 from node.web.books import READERS, Books, TooBusy
 from tests.storage.filling import PARAMETERS, filled_book, sample_chain
@@ -44,8 +45,12 @@ async def test_questions_are_answered_at_once_and_their_errors_come_back(books: 
 
 async def test_a_handle_is_opened_once_for_each_thread(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    real = books_module.open_read_only
-    monkeypatch.setattr(books_module, "open_read_only", lambda path: (opened.append(path), real(path))[1])
+
+    def opening(path: Path) -> ReadOnlyBook:
+        opened.append(path)
+        return open_read_only(path)
+
+    monkeypatch.setattr(books_module, "open_read_only", opening)
     for _ in range(3):
         await asyncio.gather(*(books.ask(height) for _ in range(50)))
     assert 1 <= len(opened) <= READERS
