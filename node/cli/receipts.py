@@ -200,10 +200,9 @@ def _show_checked(checked: Checked, anchor: _Named | None) -> None:
     ]
     show.fields([(name, value) for name, value in pairs if value != ""])
     if anchor is None:
-        show.line(
-            f"ask somebody with a copy, not whoever gave you this: python cli.py block {tip.height}\n"
-            "with a hash that you trust: check-receipt FILE --trust HASH"
-        )
+        show.line("on a copy that you trust, and not one of whoever gave you this:")
+        show.line(f"  python cli.py check-tip {tip.height}:{tip.hash.hex()}")
+        show.line("or with the hash of a block that you know: check-receipt FILE --trust HASH")
 
 
 def _said_of_history(checked: Checked) -> str:

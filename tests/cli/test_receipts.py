@@ -170,7 +170,8 @@ def test_people_read_what_is_proven_and_what_to_compare(
     assert "1.01 TEST" in shown.stdout
     assert "cup 2.1" in shown.stdout
     assert "about 4 hashes: that of its two headers alone, no more is proven" in shown.stdout
-    assert "python cli.py block 6" in shown.stdout
+    assert lines[-2] == f"  python cli.py check-tip 6:{built[-1].hash.hex()}"
+    assert "\\x" not in shown.stdout
     shown = lonely.type("check-receipt", "cup.json", "--trust", built[-1].hash.hex(), columns=200)
     assert shown.exit_code == 0
     assert shown.stdout.splitlines()[0] == f"anchored to {built[-1].hash.hex()}"
