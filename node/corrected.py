@@ -56,7 +56,7 @@ def _between(query: Query, prefix: str, found: Json) -> tuple[list[Json], bool]:
     keys = dict.fromkeys(decode_address(prefix, found[name]) for name in ("sender", "recipient"))
     items: dict[str, Json] = {}
     looked_at = 0
-    for row in zip_longest(*(_history(query, key) for key in keys)):
+    for row in zip_longest(*(newest_first(query, key) for key in keys)):
         for item in row:
             # Within its block too: a miner may have put the correction before it.
             if item is None or item["height"] < found["height"]:
@@ -68,7 +68,8 @@ def _between(query: Query, prefix: str, found: Json) -> tuple[list[Json], bool]:
     return list(items.values()), True
 
 
-def _history(query: Query, key: bytes) -> Iterator[Json]:
+def newest_first(query: Query, key: bytes) -> Iterator[Json]:
+    """Yield the whole history of a key, read in parts as far as it is asked for."""
     after = None
     while page := query.history(key, _PAGE, after):
         yield from page

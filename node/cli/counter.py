@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any, Final
 
 import click
 
+from node import days
 from node.cli.client import Client
 from node.cli.errors import WRONG_USAGE, CommandError
 from node.cli.invocation import Invocation, pass_invocation
@@ -40,7 +41,7 @@ def today(invocation: Invocation, account: str | None, day: str | None) -> None:
     chosen = _day(day)
     client = invocation.client()
     address = invocation.info()["address"] if account is None else address_of(invocation, account)
-    span = day_span(chosen)
+    span = days.span_of(chosen)
     pending = [entry for entry in all_pending(client) if address in (entry["sender"], entry["recipient"])]
     found = {
         "address": address,
@@ -53,18 +54,12 @@ def today(invocation: Invocation, account: str | None, day: str | None) -> None:
     invocation.answer(found, lambda: _show(invocation, found))
 
 
-def day_span(day: date) -> Span:
-    """Return a day of the local time zone, whatever the clocks did in it."""
-    first, last = (datetime(d.year, d.month, d.day).astimezone() for d in (day, day + timedelta(days=1)))
-    return Span(*(int(moment.timestamp()) * 1_000 for moment in (first, last)))
-
-
 def _day(text: str | None) -> date:
     if text is None:
-        return datetime.now().astimezone().date()
+        return days.today()
     try:
         day = date.fromisoformat(text)
-        day_span(day)
+        days.span_of(day)
     except (ValueError, OverflowError):
         hint = "write it as 2026-11-22"
         raise CommandError("bad-date", f"{text[:40]!a} is no date", hint, WRONG_USAGE) from None

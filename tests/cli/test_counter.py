@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from datetime import date
-
 import pytest
 
 from node.cli import counter
@@ -14,16 +10,6 @@ from tests.fake_node import OWNER
 
 DAY = "2023-11-14"
 """Of the chain of these tests, which begins at 22:13:20 UTC."""
-
-
-@pytest.fixture
-def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Berlin: one hour ahead of UTC in November, two in summer."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_a_day_tells_what_came_in_and_from_whom_and_what_is_pending_apart(shell: Shell) -> None:
@@ -59,17 +45,6 @@ def test_what_is_no_day_is_refused_with_the_way_to_write_one(shell: Shell, word:
     if result.exit_code:
         assert (result.exit_code, "bad-date" in result.stderr) == (2, True)
     assert "Traceback" not in result.stderr
-
-
-@pytest.mark.usefixtures("zone")
-def test_a_day_is_the_local_zones_however_many_hours_it_has() -> None:
-    hours = {
-        day: (span.to_ms - span.from_ms) // 3_600_000
-        for day in ("2026-03-29", "2026-06-01", "2026-10-25")
-        for span in [counter.day_span(date.fromisoformat(day))]
-    }
-    assert hours == {"2026-03-29": 23, "2026-06-01": 24, "2026-10-25": 25}
-    assert counter.day_span(date(2026, 11, 22)).from_ms == 1_795_302_000_000
 
 
 @pytest.mark.parametrize("columns", [40, 80])
