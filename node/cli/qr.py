@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 
@@ -33,13 +33,6 @@ from node.storage.reading import open_read_only
 from node.wallet import WalletError
 
 _FORMS: Final[dict[str, Callable[[str], bytes]]] = {".svg": codes.svg, ".png": codes.png}
-
-
-class _Network(NamedTuple):
-    """The network of the node that is meant, and the address that mining pays to."""
-
-    scale: Scale
-    address: str
 
 
 @click.command(
@@ -93,8 +86,9 @@ def qr(
 
 def _of_payment(invocation: Invocation, address: str | None, amount: str | None, memo: str) -> str:
     check_memo(memo)
-    scale, own = _network(invocation)
-    key = read_recipient(own if address is None else address_of(invocation, address), scale.prefix)
+    scale = _scale(invocation)
+    named = _own(invocation, scale.prefix) if address is None else address_of(invocation, address)
+    key = read_recipient(named, scale.prefix)
     value = None if amount is None else read_amount(amount, scale.decimals)
     return payment_uri(Payment(key, value, memo), scale)
 
@@ -112,17 +106,22 @@ def _of_receipt(path: Path) -> str:
     return receipt_uri(checked.entry.txid, checked.tip.hash, checked.network_id)
 
 
-def _network(invocation: Invocation) -> _Network:
+def _scale(invocation: Invocation) -> Scale:
+    """Return the network of the node that is meant, whether it runs or not."""
     if invocation.client_if_running() is not None:
         info = invocation.info()
-        scale = Scale(bytes.fromhex(info["network_id"]), info["prefix"], info["decimals"])
-        return _Network(scale, info["address"])
+        return Scale(bytes.fromhex(info["network_id"]), info["prefix"], info["decimals"])
     parameters = _stored_parameters(invocation)
-    scale = Scale(network_id(parameters), parameters.prefix, parameters.decimals)
+    return Scale(network_id(parameters), parameters.prefix, parameters.decimals)
+
+
+def _own(invocation: Invocation, prefix: str) -> str:
+    """Return the address that mining pays to."""
+    if invocation.client_if_running() is not None:
+        return str(invocation.info()["address"])
     with refusals(WalletError, PathError):
-        folder = wallets_folder(invocation.folder())
-        own = wallets.load(folder, configuration(invocation).wallet).public_key
-    return _Network(scale, encode_address(parameters.prefix, own))
+        wallet = wallets.load(wallets_folder(invocation.folder()), configuration(invocation).wallet)
+    return encode_address(prefix, wallet.public_key)
 
 
 def _stored_parameters(invocation: Invocation) -> Parameters:

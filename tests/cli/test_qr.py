@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from node import proof_file
+from node.ledger.address import encode_address
 from node.receipts import make_receipt
 from tests.cli.conftest import BOB, Shell, address
 from tests.fake_node import OWNER, FakeNode
@@ -34,6 +35,13 @@ def test_it_is_drawn_with_the_link_below(shell: Shell) -> None:
 
 def test_it_works_without_a_node(lonely: Shell) -> None:
     assert lonely.ask("qr")["uri"].startswith("indelible:bean1")  # no book here: the built-in network
+
+
+def test_anothers_address_needs_no_wallet_of_ones_own(lonely: Shell, node: FakeNode) -> None:
+    (node.folder / "wallets" / "default.json").unlink()
+    bean = encode_address("bean", BOB.public)
+    assert lonely.ask("qr", bean)["uri"].startswith(f"indelible:{bean}?")
+    assert lonely.fail("qr")["code"] == "wallet-missing"
 
 
 @pytest.mark.parametrize("name, start", [("code.svg", b"<?xml"), ("code.PNG", b"\x89PNG")])
