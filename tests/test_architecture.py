@@ -129,7 +129,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.cli.qr", "node.cli.export"),
     ("node.cli.statements",),
     ("node.cli.counter", "node.cli.status", "node.cli.wallets"),
-    ("node.cli.requests",),
+    ("node.cli.requests", "node.cli.invite"),
     ("node.cli.main",),
     ("node.cli",),
     ("cli",),
@@ -209,6 +209,7 @@ COMMANDS_MAY_USE = (
         "network_file",
         "contacts",
         "takings",
+        "days",
         "corrections",
         "answers",
         "postings",
@@ -223,7 +224,7 @@ COMMANDS_MAY_USE = (
         "pow",
         "miner",
     ),
-    *("proof_file", "proofs", "receipts"),
+    *("answers", "proof_file", "proofs", "receipts"),
 )
 """What a command may reach into: it asks a running node over the socket, and has no part in the daemon."""
 

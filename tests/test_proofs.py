@@ -162,17 +162,19 @@ def changed(fields: dict[str, Any], place: str, text: str) -> bytes:
     return with_value(fields, at, other)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_any_flipped_bit_is_refused_in_the_part_where_it_is(name: str, files: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("name, step", [("payment", 1), ("reward", 7), ("tip", 7), ("extension", 7)])
+def test_any_flipped_bit_is_refused_in_the_part_where_it_is(
+    name: str, step: int, files: dict[str, bytes]
+) -> None:
     fields = json.loads(files[name])
     for place, text in values_of(fields):
         group = place.partition("/")[0].partition(".")[0]
-        for bit in range(len(text) * 4):
+        for bit in range(0, len(text) * 4, step):
             part = refused(changed(fields, place, flipped(text, bit)))
             assert part.partition(".")[0] == group, (place, bit, part)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data(), name=st.sampled_from(NAMES))
 def test_any_other_value_is_refused(data: st.DataObject, name: str, files: dict[str, bytes]) -> None:
     fields = json.loads(files[name])
@@ -203,7 +205,7 @@ def paths_of(value: object, prefix: tuple[str | int, ...] = ()) -> Iterator[tupl
         yield from paths_of(content, (*prefix, name))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data(), name=st.sampled_from(NAMES), other=JSON)
 def test_any_other_structure_is_refused(
     data: st.DataObject, name: str, other: object, files: dict[str, bytes]
@@ -227,7 +229,7 @@ def test_any_other_structure_is_refused(
         refused(raw)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data(), name=st.sampled_from(NAMES))
 def test_any_changed_byte_of_the_file_is_refused(
     data: st.DataObject, name: str, files: dict[str, bytes]
@@ -239,7 +241,7 @@ def test_any_changed_byte_of_the_file_is_refused(
 
 
 @settings(max_examples=100)
-@given(raw=st.binary(max_size=300) | st.recursive(JSON, st.lists).map(text_of))
+@given(raw=st.binary(max_size=100) | JSON.map(text_of))
 def test_whatever_is_no_receipt_is_refused_by_name(raw: bytes) -> None:
     refused(raw)
 
