@@ -1,6 +1,6 @@
 """What corrects an entry, and what an entry corrects: found in the histories of its two parties.
 
-Pure: asks the questions that it is given. A correction that counts goes from one party to the other, so it
+Asks `query`, and touches nothing else. A correction that counts goes from one party to the other, so it
 stands in both their histories: they are read side by side, newest first, until either of them is back at the
 entry. So the shorter one decides what it costs, and a till with a long history is no trouble.
 """

@@ -95,6 +95,12 @@ def _wallets() -> Mapping[str, click.Command]:
     return {"wallet": wallets.wallet}
 
 
+def _invite() -> Mapping[str, click.Command]:
+    from node.cli import invite  # noqa: PLC0415
+
+    return {"invite": invite.invite}
+
+
 def _networks() -> Mapping[str, click.Command]:
     from node.cli import networks  # noqa: PLC0415
 
@@ -153,6 +159,7 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     **dict.fromkeys(_LOOK, _look),
     **dict.fromkeys(("mine", "stop"), _mine),
     "today": _counter,
+    "invite": _invite,
     **dict.fromkeys(("request", "requests"), _requests),
     **dict.fromkeys(("peers", "peer"), _peers),
     "wallet": _wallets,

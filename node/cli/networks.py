@@ -104,7 +104,7 @@ def new(
         f"The network {name}. Give this file to your friends: there is no key in it.",
         f"Start: {start}",
     )
-    _write_new(path, format_network(parameters, comments))
+    write_new(path, format_network(parameters, comments))
     identity = network_id(parameters).hex()
     answer = {"name": name, "file": str(path), "network_id": identity}
     said = (
@@ -130,7 +130,8 @@ def _taken(path: Path) -> CommandError:
     return CommandError("file-exists", f"{path} exists already and is not overwritten", "choose another name")
 
 
-def _write_new(path: Path, text: str) -> None:
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet. Raises CommandError (file-exists, path)."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
