@@ -65,7 +65,7 @@ export function readDraft(network) {
   clearErrors(...FIELDS);
   const amountOf = (/** @type {string} */ id) => parseAmount(byId(id).value.trim(), network.decimals);
   const parts = {
-    to: taken("to", () => recipientOf(byId("to").value.trim(), network.prefix)),
+    to: taken("to", () => recipientOf(byId("to").value.trim(), network)),
     amount: taken("amount", () => amountOf("amount")),
     fee: taken("fee", () => amountOf("fee")),
     memo: taken("memo", () => memoOf(byId("memo").value)),
@@ -98,12 +98,13 @@ function refusedAt(id, error) {
 }
 
 /**
- * The key of a contact or an address that can be spent from. Throws Refusal.
- * @param {string} text @param {string} prefix @returns {{recipient: Uint8Array, name: string}}
+ * The key of a contact, a payment link or an address that can be spent from. Throws Refusal.
+ * @param {string} text @param {Network} network @returns {{recipient: Uint8Array, name: string}}
  */
-function recipientOf(text, prefix) {
+function recipientOf(text, { networkId, prefix }) {
   const contact = Array.from(byId("contacts").options).find((option) => option.value === text);
-  const recipient = decodeAddress(prefix, contact === undefined ? text : contact.dataset.address);
+  const address = isPaymentLink(text) ? parsePaymentLink(text, networkId).address : text;
+  const recipient = decodeAddress(prefix, contact === undefined ? address : contact.dataset.address);
   if (!isPayablePoint(recipient)) {
     const hint = "ask the owner for their address again";
     throw new Refusal("unpayable", "nobody can hold the key of this address, so it could never be spent", hint);

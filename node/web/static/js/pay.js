@@ -35,6 +35,7 @@ const units = (/** @type {number} */ amount) => formatAmount(amount, network.dec
 
 const keys = keySection(network.prefix, (key) => {
   leaveReview();
+  byId("draft-error").hidden = true;
   if (key !== null) {
     showBalance();
   }
@@ -62,8 +63,8 @@ async function showBalance() {
   let shown;
   try {
     const { confirmed, pending } = await accountOf(encodeAddress(network.prefix, key.publicKey));
-    const sign_ = pending > 0 ? "+" : "";
-    shown = units(confirmed) + (pending === 0 ? "" : ` (${sign_}${units(pending)} pending)`);
+    const change = `${pending > 0 ? "+" : ""}${units(pending)}`;
+    shown = units(confirmed) + (pending === 0 ? "" : ` (${change} pending)`);
   } catch (error) {
     if (!(error instanceof Refusal)) {
       throw error;
@@ -235,6 +236,8 @@ function showSent(entry) {
     ["Amount", units(entry.amount)],
     ["What for", entry.memo === "" ? "nothing said" : bdi(printable(entry.memo))],
   ]);
+  byId("receipt").href = `/api/receipt/${toHex(entry.txid)}`;
+  byId("receipt").hidden = true;
   step(1, "Handed in.");
   byId("sent-title").focus();
   stopFollowing();
@@ -259,7 +262,12 @@ function showFate(entry) {
 function showConfirmed({ height, confirmations, settled }) {
   const count = `${confirmations} confirmation${confirmations === 1 ? "" : "s"}`;
   const where = `In block ${height}, with ${count}.`;
-  step(settled?.verdict === "yes" ? 4 : 3, settled === undefined ? where : `${where} ${sentence(settled.reason)}`);
+  const isSettled = settled?.verdict === "yes";
+  step(isSettled ? 4 : 3, settled === undefined ? where : `${where} ${sentence(settled.reason)}`);
+  byId("receipt").hidden = false;
+  if (isSettled) {
+    stopFollowing();
+  }
 }
 
 /** @param {string} text */
@@ -270,7 +278,9 @@ function sentence(text) {
 /** Show that so many steps are done. @param {number} done @param {string} text */
 function step(done, text) {
   STEPS.forEach((name, at) => {
-    byId(`step-${name}`).dataset.state = at < done ? "done" : at === done ? "now" : "later";
+    const element = byId(`step-${name}`);
+    element.dataset.state = at < done ? "done" : at === done ? "now" : "later";
+    element.ariaCurrent = at === done ? "step" : null;
   });
   byId("sent-what").textContent = text;
   say(text);
