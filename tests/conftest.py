@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.sources import chromium
+
 settings.register_profile(
     "indelible",
     deadline=None,  # a busy machine is no failure
@@ -20,12 +22,14 @@ settings.load_profile("indelible")
 
 NEEDS: Mapping[str, Callable[[], bool]] = {
     "official": lambda: bool(os.environ.get("OFFICIAL_VECTORS")),
+    "browser": lambda: chromium() is not None,
 }
 """Marks whose tests need something from outside, and whether it is there; without it they are left out."""
 
 LEFT_OUT: Mapping[str, str] = {
     "official": "official vectors (set OFFICIAL_VECTORS to the folder)",
-    "swarm": "simulated worlds (they run when nothing is deselected)",
+    "browser": "the page in a browser (install Chromium, or set CHROMIUM to where it is)",
+    "swarm": "hundreds of seeded cases, simulated worlds and edited books (they run when nothing is deselected)",
     "acceptance": "acceptance tests, with real processes and sockets (they run when nothing is deselected)",
 }
 """What the end of a run says when tests with these marks did not run, whoever deselected them."""

@@ -1,9 +1,11 @@
-"""The program's own source as syntax trees, for the tests that read code without running it."""
+"""Where things are: the program's own source as syntax trees, for tests that read it; the machine's Chromium."""
 
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,3 +82,11 @@ def _absolute(source: Source, node: ast.ImportFrom) -> str:
     package = source.name.split(".")
     base = package[: len(package) - climb]
     return ".".join([*base, node.module] if node.module else base)
+
+
+def chromium() -> str | None:
+    """Return where the browser of the tests is: CHROMIUM if set, else what is installed; None without one."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return named
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

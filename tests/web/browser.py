@@ -18,8 +18,8 @@ from typing import Any, Final
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.sources import ROOT
+from tests.sources import chromium as installed
 
-CHROMIUM: Final = "/usr/bin/chromium"
 QUIET: Final = (
     "--disable-gpu",
     "--disable-quic",
@@ -40,7 +40,7 @@ def chromium() -> Iterator[Browser]:
     """Run a Chromium; it and all its pages are gone at the end."""
     with sync_playwright() as playwright:
         # Without a sandbox, which containers do not allow; it shows this project's own pages only.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=installed(), chromium_sandbox=False, args=QUIET)
         try:
             yield browser
         finally:

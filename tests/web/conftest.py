@@ -10,6 +10,12 @@ from playwright.sync_api import Browser, Page
 from tests.web.browser import chromium, scripts_page
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests that use a browser, whatever module they stand in."""
+    if "browser" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of a module."""
