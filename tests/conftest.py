@@ -29,7 +29,7 @@ NEEDS: Mapping[str, Callable[[], bool]] = {
 LEFT_OUT: Mapping[str, str] = {
     "official": "official vectors (set OFFICIAL_VECTORS to the folder)",
     "browser": "the page in a browser (install Chromium, or set CHROMIUM to where it is)",
-    "swarm": "hundreds of seeded cases, simulated worlds and edited books (they run when nothing is deselected)",
+    "swarm": "hundreds of seeded worlds and edited books (they run when nothing is deselected)",
     "acceptance": "acceptance tests, with real processes and sockets (they run when nothing is deselected)",
 }
 """What the end of a run says when tests with these marks did not run, whoever deselected them."""

@@ -1,4 +1,4 @@
-"""Where things are: the program's own source as syntax trees, for tests that read it; the machine's Chromium."""
+"""Where things are: the program's own source as syntax trees, for tests that read it; and Chromium."""
 
 from __future__ import annotations
 
