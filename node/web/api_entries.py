@@ -110,7 +110,7 @@ async def _entry_in(asked: Asked) -> str:
     body = await _body(asked)
     if media_type == BINARY_TYPE:
         if not body:
-            raise WebError(400, "invalid-params", "there is no entry", "send its bytes")
+            raise WebError(422, "entry-encoding", "there is no entry", "send its bytes")
         return body.hex()
     try:
         given = json.loads(body)

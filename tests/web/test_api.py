@@ -370,7 +370,7 @@ async def test_what_a_form_could_send_is_not_taken(
 async def test_a_body_that_is_no_entry_is_refused(here: httpx.AsyncClient, body: bytes) -> None:
     answer = await here.post("/api/tx", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-params")
-    assert (await here.post("/api/tx", content=b"", headers=BYTES)).status_code == 400
+    assert (await here.post("/api/tx", content=b"", headers=BYTES)).status_code == 422
 
 
 @pytest.mark.parametrize("size", [4_097, 100_000])
