@@ -197,7 +197,7 @@ def other_findings(book: ReadOnlyBook) -> Iterator[FirstBad]:
     for name in reading(Finding.META_ROW, None, lambda: inspecting.odd_meta(book)):
         yield FirstBad(Finding.META_ROW, f"table meta has a row {name!a}")
     for key, value in reading(Finding.NAMED_ROW, None, lambda: inspecting.named_values(book)):
-        if not _is_sound(book, key, value):
+        if not is_sound_value(book, key, value):
             fields = (Difference(str(key), differences.shown(value), None),)
             yield FirstBad(Finding.NAMED_ROW, f"the value {key!a} is none that a node writes", fields=fields)
     for sql in reading(Finding.FILE, None, lambda: inspecting.foreign_objects(book)):
@@ -206,7 +206,7 @@ def other_findings(book: ReadOnlyBook) -> Iterator[FirstBad]:
         yield FirstBad(Finding.FILE, f"SQLite finds: {text[:200]}")
 
 
-def _is_sound(book: ReadOnlyBook, name: object, value: object) -> bool:
+def is_sound_value(book: ReadOnlyBook, name: object, value: object) -> bool:
     """Tell whether a small named value is of those that a node writes, and fits the tree."""
     if type(value) is not bytes:
         return False

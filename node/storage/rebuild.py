@@ -83,7 +83,7 @@ def rebuild(path: Path, parameters: Parameters, progress: Progress) -> Rebuilt:
         raise NotABook(f"there is no book at {path}", f"{hint}: its peers fill it")
     with FolderLock(path.parent):
         new_path = path.with_name(f"{path.name}.new")
-        _remove(new_path)
+        remove_book(new_path)
         with contextlib.closing(DamagedBook(path)) as old:
             if old.network_id() not in {None, network_id(parameters)}:
                 raise ForeignNetwork(
@@ -93,7 +93,7 @@ def rebuild(path: Path, parameters: Parameters, progress: Progress) -> Rebuilt:
             try:
                 feeding, counts = _remake(old, new_path, parameters, progress)
             except BaseException:
-                _remove(new_path)
+                remove_book(new_path)
                 raise
             height, why = old.height(), old.trouble
         return Rebuilt(
@@ -102,17 +102,17 @@ def rebuild(path: Path, parameters: Parameters, progress: Progress) -> Rebuilt:
             transactions=counts.entries,
             first_bad=feeding.first_lost(counts.blocks, height, why),
             lost=feeding.lost,
-            evidence=_put_in_place(path, new_path),
+            evidence=put_in_place(path, new_path, _free_evidence(path)),
             trouble=why,
         )
 
 
 def _remake(
     old: DamagedBook, new_path: Path, parameters: Parameters, progress: Progress
-) -> tuple[_Feeding, Counts]:
+) -> tuple[Feeding, Counts]:
     book = open_book(new_path, parameters)
     with contextlib.closing(book), ThreadPoolExecutor(os.cpu_count()) as threads:
-        feeding = _Feeding(book, parameters, threads)
+        feeding = Feeding(book, parameters, threads)
         total = old.count() or 0
         for block in old.blocks():
             feeding.feed(block)
@@ -123,7 +123,7 @@ def _remake(
         return feeding, book.reader.counts()
 
 
-class _Feeding:
+class Feeding:
     """A node's chain that takes blocks from a damaged book instead of from peers."""
 
     def __init__(self, book: SqliteBook, parameters: Parameters, threads: ThreadPoolExecutor) -> None:
@@ -137,6 +137,8 @@ class _Feeding:
         self._batches: list[Batch] = []
         self._lost_at: dict[int, FirstBad] = {}
         self.lost = 0
+        self.condemned: list[bytes] = []
+        """Hashes of blocks that break a rule."""
 
     def feed(self, block: Salvaged) -> None:
         """Take one block if it is still right, its header at least."""
@@ -211,6 +213,7 @@ class _Feeding:
         for outcome in self._chain.outcomes:
             if isinstance(outcome, BlockCondemned):
                 self._lose(outcome.record.header, outcome.broken)
+                self.condemned.append(outcome.record.hash)
         self._chain.outcomes.clear()
 
     def _commit(self) -> None:
@@ -234,11 +237,15 @@ def _header_of(block: Salvaged) -> tuple[Header | None, RuleBroken | None]:
     return found, None
 
 
-def _put_in_place(path: Path, new_path: Path) -> Path:
-    """Let the new book take the old one's place; return where the old one is."""
+def _free_evidence(path: Path) -> Path:
     number = 1
     while (evidence := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
+    return evidence
+
+
+def put_in_place(path: Path, new_path: Path, evidence: Path) -> Path:
+    """Let the new book take the old one's place; the old one is at `evidence` then. Raises BookFault."""
     try:
         # The name never is without a file: a node that found none would begin an empty book.
         with contextlib.suppress(OSError):  # a file system without hard links, where it does for a moment
@@ -269,7 +276,7 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove(path: Path) -> None:
+def remove_book(path: Path) -> None:
     """Remove a book that was not finished."""
     for suffix in ("", *_COMPANIONS):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -5,15 +5,18 @@ Touches the disk, and writes nothing: the damaged file is evidence.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from node.storage.port import BlockRecord
+from node.storage.port import BlockRecord, Place
 from node.storage.reading import connect_read_only
-from node.storage.rows import RECORD_COLUMNS, BadRow, record_of_row
+from node.storage.rows import PREFIX_BYTES, RECORD_COLUMNS, BadRow, pack_place, record_of_row
 
+_PAGE_BYTES: Final = 4_096
 _PATIENCE: Final = 10_000
 """Numbers tried without finding anything, where the file does not tell how many blocks it has."""
 
@@ -26,6 +29,30 @@ class Salvaged(NamedTuple):
     """Its bytes as stored, whatever they are; None where they cannot be read."""
     record: BlockRecord | None
     """Its row, where that is in order."""
+
+
+def is_readable(path: Path) -> bool:
+    """Tell whether SQLite can read a book's blocks at all: its first page, and the tables behind it."""
+    with closing(DamagedBook(path)) as book:
+        return not book.trouble and book.count() is not None
+
+
+def write_mended(path: Path, like: Path, to: Path) -> None:
+    """Write a copy of an unreadable book with the first page of another one, and without missing pages.
+
+    All books are made alike, so their first page says the same, but for how long the file is: what it lists
+    begins on the same pages. What the pages say is as it was, and for others to check.
+    """
+    first = bytearray(like.read_bytes()[:_PAGE_BYTES])
+    size = max(path.stat().st_size, like.stat().st_size)
+    pages = -(-size // _PAGE_BYTES)
+    first[28:32] = pages.to_bytes(4, "big")  # pages of the file; believed where the next two agree
+    first[92:96] = first[24:28]
+    first[32:40] = bytes(8)  # no free pages
+    shutil.copyfile(path, to)
+    with to.open("r+b") as file:
+        file.write(first)
+        file.truncate(pages * _PAGE_BYTES)
 
 
 class DamagedBook:
@@ -68,16 +95,37 @@ class DamagedBook:
         count = self.count()
         block_id = last_found = 0
         while block_id < count if count is not None else block_id < last_found + _PATIENCE:
-            raw = _bytes(self._ask("SELECT raw FROM bodies WHERE id = ?", block_id))
+            raw = self.body(block_id)
             found = Salvaged(block_id, raw, self._record(block_id))
             if found.raw is not None or found.record is not None:
                 if count is None:
                     yield from (Salvaged(lost, None, None) for lost in range(last_found + 1, block_id))
                 last_found = block_id
                 yield found
-            elif count is not None:
+            elif count is not None and block_id <= last_found + _PATIENCE:
                 yield found
+            elif count is not None:
+                block_id = self._next_id(block_id)  # an edited number may be far off
+                continue
             block_id += 1
+
+    def _next_id(self, after: int) -> int:
+        """Return the next number that there is, one beyond all where there is none."""
+        tables = ("blocks", "bodies")
+        found = [_integer(self._ask(f"SELECT min(id) FROM {table} WHERE id > ?", after)) for table in tables]  # noqa: S608 - constants
+        return min((number for number in found if number is not None), default=2**63)
+
+    def body(self, block_id: int) -> bytes | None:
+        """Return the bytes that are stored under a number, whatever they are."""
+        return _bytes(self._ask("SELECT raw FROM bodies WHERE id = ?", block_id))
+
+    def main_id(self, height: int) -> int | None:
+        """Return the number of the block that the main chain had at this height."""
+        return _integer(self._ask("SELECT id FROM main WHERE height = ?", height))
+
+    def has_leaf(self, leaf: bytes, place: Place) -> bool:
+        """Tell whether the index has a leaf of this hash at this place."""
+        return bool(self._ask("SELECT 1 FROM txids WHERE key = ?", leaf[:PREFIX_BYTES] + pack_place(place)))
 
     def values(self) -> dict[str, bytes]:
         """Return the small named values."""

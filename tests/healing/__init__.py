@@ -1,0 +1,1 @@
+"""Healing, tried with edits of every kind on a small book."""
