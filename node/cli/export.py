@@ -36,10 +36,10 @@ _DAY: Final = timedelta(days=1)
 @click.command(
     cls=Command,
     epilog=examples(
-        "export -o book.csv                              the whole book",
-        "export --account ann --from 2026-11-01 --to 2026-11-30 -o ann.csv",
+        "export -o book.csv                         the whole book",
+        "export --account ann --from 2026-11-01 -o ann.csv",
         "export --format jsonl | jq .memo",
-        "export -o book.parquet                          needs pyarrow",
+        "export -o book.parquet                     needs pyarrow",
     ),
 )
 @click.option(
