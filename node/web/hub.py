@@ -53,13 +53,13 @@ class Hub:
         self.connected = False
         """Whether the node is there now."""
 
-    def subscribe(self, last_id: str | None = None) -> Subscription:
+    def subscribe(self, last_id: str | None = None, most: int = MAX_BROWSERS) -> Subscription:
         """Return the events from now on, or those after `last_id` first; iterate it, then `close` it.
 
         Where events after `last_id` are no longer known, the first event is of the kind `missed`. Raises
-        TooManyBrowsers.
+        TooManyBrowsers where there are `most` already.
         """
-        if len(self._browsers) >= MAX_BROWSERS:
+        if len(self._browsers) >= most:
             raise TooManyBrowsers
         subscription = Subscription(self._browsers)
         for event in self._since(last_id) if last_id else ():

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from node.web.context import context_of
-from node.web.hub import Event, Subscription
+from node.web.hub import MAX_BROWSERS, Event, Subscription
 
 HEARTBEAT_S: Final = 15.0
 SEND_S: Final = 10.0
@@ -19,6 +19,9 @@ SEND_S: Final = 10.0
 RETRY_MS: Final = 1_000
 """After which a browser connects again."""
 
+
+MAX_ELSEWHERE: Final = MAX_BROWSERS // 2
+"""Beyond it, only browsers at this machine get a stream."""
 
 PUBLIC: Final = frozenset(
     (
@@ -35,8 +38,9 @@ async def events(request: Request) -> Response:
     context = context_of(request)
     if request.method == "HEAD":
         return EventSourceResponse(iter(()))
-    subscription = context.events.subscribe(request.headers.get("last-event-id"))
-    lines = _lines(subscription, is_local=context.is_local(request))
+    is_local = context.is_local(request)
+    most = MAX_BROWSERS if is_local else MAX_ELSEWHERE
+    lines = _lines(context.events.subscribe(request.headers.get("last-event-id"), most), is_local=is_local)
     return EventSourceResponse(lines, ping=HEARTBEAT_S, send_timeout=SEND_S)
 
 
