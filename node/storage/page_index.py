@@ -105,7 +105,7 @@ class BlockRow:
     hash: bytes
     time_ms: int
     interval_ms: int
-    """Since the block before; 0 for genesis."""
+    """Since the block before; 0 for genesis and the first block after it."""
     work: int
     """Of this block alone, at most MAX_WORK."""
     entries: int

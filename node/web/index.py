@@ -129,7 +129,10 @@ class _Gathering:
             height=header.height,
             hash=header.hash,
             time_ms=header.timestamp_ms,
-            interval_ms=0 if parent is None else header.timestamp_ms - parent.timestamp_ms,
+            # Nobody waited for the first block: a network may be founded long before it is used.
+            interval_ms=header.timestamp_ms - parent.timestamp_ms
+            if parent is not None and parent.height
+            else 0,
             work=min(header.work, MAX_WORK),
             entries=len(entries),
         )

@@ -11,10 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node.answers import Json
+from node.corrected import corrections
 from node.ledger import merkle
 from node.ledger.address import encode_address
 from node.ledger.block import Header
+from node.proof_file import encode
 from node.query import After, ChainChanged, Query, StoredBlock
+from node.receipts import make_receipt
 from node.storage.page_index import Ranked
 from node.web.context import Context, context_of
 from node.web.local_socket import NodeRefused
@@ -34,6 +37,8 @@ HISTORY: Final = 25
 """Entries on one page of an account: each may stand in a block of its own, which is read whole."""
 ACCOUNTS: Final = 50
 PENDING: Final = 50
+CORRECTIONS_FROM: Final = 200
+"""Pending entries that are looked at for corrections."""
 
 
 async def home(request: Request) -> Response:
@@ -89,24 +94,38 @@ async def tx(request: Request) -> Response:
     except NodeRefused as refused:
         known, away = None, refused.code == "no-node"
 
-    def question(query: Query) -> tuple[Json, Proof | None]:
+    waiting = await shared.node.maybe("pending", limit=CORRECTIONS_FROM) or []
+
+    def question(query: Query) -> tuple[Json, Proof | None, Json]:
         found = query.tx(name)
         if found["block"] is None:
-            return (known or found), None
+            found = known or found
+            return found, None, corrections(query, context.prefix, found, waiting)
         stored = query.stored(bytes.fromhex(found["block"]))
         proof = proof_of(stored, found["position"]) if stored is not None else None
-        return found, proof
+        return found, proof, corrections(query, context.prefix, found, waiting)
 
-    found, proof = await context.read(question)
+    found, proof, corrected = await context.read(question)
     return page(
         request,
         "tx.html",
         status_code(found, away=away),
         tx=found,
         proof=proof,
+        corrected=corrected,
         settled=(known or {}).get("settled"),
         away=away,
     )
+
+
+async def receipt(request: Request) -> Response:
+    """Hand out the receipt of an entry as a file."""
+    context = context_of(request)
+    name = txid_of(request.path_params["txid"])
+    made = await context.read_book(lambda book: make_receipt(book, context.parameters, name))
+    where = f'attachment; filename="receipt-{name.hex()[:16]}.json"'
+    headers = {"Content-Disposition": where, "Cache-Control": "no-store"}
+    return Response(encode(made), headers=headers, media_type="application/json")
 
 
 def status_code(found: Json, *, away: bool) -> int:
@@ -261,6 +280,7 @@ ROUTES: Final = (
     Route("/", home),
     Route("/block/{name}", block),
     Route("/tx/{txid}", tx),
+    Route("/receipt/{txid}", receipt),
     Route("/account/{address}", account),
     Route("/accounts", accounts),
     Route("/pending", pending),

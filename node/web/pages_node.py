@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from node.answers import Json
-from node.storage.page_index import PageIndex
+from node.storage.page_index import HOUR_MS, PageIndex
 from node.web import pictures, series
 from node.web.context import Context, context_of
 from node.web.naming import key_of
@@ -24,6 +24,9 @@ LOG_LINES: Final = 200
 PLOTTED_BLOCKS: Final = 500
 PLOTTED_HOURS: Final = 14 * 24
 PLOTTED_DAYS: Final = 400
+_DAYS_FROM: Final = 4 * 24
+_HOURS_FROM: Final = 8
+"""Hours that a book is old when its plots begin as days, or as hours."""
 _UTMOST_OFFSET: Final = 14
 """Hours that a zone is from UTC at most."""
 _LEVELS: Final = {"info": 0, "warning": 1, "error": 2}
@@ -68,10 +71,12 @@ async def plots(request: Request) -> Response:
         address = ((await shared.status()) or {}).get("address")
     if address is not None:
         key_of(address, context.prefix)
+    by = "day" if context.index is None else await asyncio.to_thread(_fitting, context.index.index)
     return page(
         request,
         "plots.html",
         account=address,
+        by=by,
         progress=context.index.progress if context.index is not None else None,
     )
 
@@ -87,6 +92,13 @@ async def plots_data(request: Request) -> Response:
         by, offset = asked.get("by", "day"), _offset(asked.get("offset", "0"))
         found = await asyncio.to_thread(_plotted, context.index.index, by, key, offset)
     return JSONResponse(found._asdict(), headers={"Cache-Control": "no-store"})
+
+
+def _fitting(index: PageIndex) -> str:
+    """Return what one point should stand for, so that a young book is more than a dot."""
+    hours, newest = index.hours(0, 1), index.newest()
+    age = newest[0].time_ms // HOUR_MS - hours[0].hour if hours and newest else 0
+    return "day" if age >= _DAYS_FROM else "hour" if age >= _HOURS_FROM else "block"
 
 
 def _plotted(index: PageIndex, by: str, key: bytes | None, offset: int) -> series.Plotted:

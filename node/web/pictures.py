@@ -42,13 +42,13 @@ def peer_dots(peers: Sequence[Json], height: int) -> list[Dot]:
     for number, peer in enumerate(shown):
         angle = math.tau * (number + 0.5) / len(shown) - math.pi / 2
         latency = peer["latency_ms"]
-        away = 95 + 28 * min(3.0, math.log10(1 + (latency if latency is not None else 1_000)))
-        y = round(away * math.sin(angle) * 0.8)
+        away = 92 + 26 * min(3.0, math.log10(1 + (latency if latency is not None else 1_000)))
+        y = round(away * math.sin(angle) * 0.86)
         behind = peer["height"] < height
         told = "latency not measured" if latency is None else f"{latency} ms"
         dots.append(
             Dot(
-                x=round(away * math.cos(angle) * 1.35),
+                x=round(away * math.cos(angle) * 1.15),
                 y=y,
                 label=_clipped(peer["name"]),
                 detail=f"{peer['height']:,} · {told}",

@@ -1,4 +1,4 @@
-"""Series for plots: hours put together to days in the reader's zone, and blocks one by one. Pure.
+"""Series for plots: hours put together to days in the reader's zone, and blocks one by one. Opens nothing.
 
 Times are Unix seconds, as the plotting library takes them; amounts are smallest units.
 """
@@ -71,6 +71,6 @@ def of_blocks(rows: Sequence[BlockRow]) -> Plotted:
 
 
 def _add_work(plotted: Plotted, blocks: int, interval_ms: int, work: int) -> None:
-    plotted.interval_ms.append(interval_ms // blocks if blocks else None)
+    plotted.interval_ms.append(interval_ms // blocks if blocks and interval_ms else None)
     plotted.difficulty.append(work // blocks if blocks else None)
     plotted.hashrate.append(work * 1_000 // interval_ms if interval_ms else None)

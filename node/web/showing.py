@@ -1,4 +1,4 @@
-"""Values as the page's readers see them: amounts, times, sizes, and text of strangers made visible. Pure.
+"""Values as the page's readers see them: amounts, times, sizes, strangers' text made visible. Opens nothing.
 
 Times are written in UTC; a script rewrites them in the reader's own zone.
 """

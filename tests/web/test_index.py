@@ -51,7 +51,7 @@ def assert_recounted(index: PageIndex, chain: ChainBuilder, tip: Built) -> None:
         hour = block.timestamp_ms // HOUR_MS
         sums = hours.setdefault(hour, [0, 0, 0, 0, 0])
         sums[0] += 1
-        sums[1] += block.timestamp_ms - parent.timestamp_ms
+        sums[1] += block.timestamp_ms - parent.timestamp_ms if parent.height else 0
         sums[2] += block.work - parent.work
         sums[3] += len(block.entries)
         sums[4] += sum(entry.amount for entry in block.entries)

@@ -20,6 +20,24 @@ const KINDS = {
   hashrate: { title: "Hash rate (hashes a second)", scale: 1, show: (value) => short.format(value) },
 };
 
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const year = new Intl.DateTimeFormat(undefined, { year: "numeric" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** Words under the ticks: the time within a day, else the day; with the day or the year where it changes. */
+function ticksOf(ticks) {
+  let before = "";
+  return ticks.map((tick) => {
+    const moment = tick * 1000;
+    const fine = ticks.length > 1 && ticks[1] - ticks[0] < 86400;
+    const [small, large] = fine ? [clock.format(moment), day.format(moment)] : [day.format(moment), year.format(moment)];
+    const shown = large === before ? small : `${small}\n${large}`;
+    before = large;
+    return shown;
+  });
+}
+
 const drawn = new Map();
 
 function colour(name) {
@@ -44,18 +62,19 @@ function draw(section, times, values) {
     ticks: { stroke: colour("--line"), width: 1 },
     font: `12px ${colour("--sans")}`,
   };
+  const alone = times.length === 1;
   const step = times.length > 1 ? times[1] - times[0] : 86400;
   const options = {
     width: Math.max(240, section.clientWidth - 40),
     height: 210,
     cursor: { y: false },
     scales: {
-      x: kind.bars ? { range: (_, low, high) => [low - step, high + step] } : {},
+      x: kind.bars || alone ? { range: (_, low, high) => [low - step, high + step] } : {},
       y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] },
     },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => short.format(tick)) }],
+    axes: [{ ...axis, values: (_, ticks) => ticksOf(ticks) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => short.format(tick)) }],
     series: [
-      { label: "Time" },
+      { label: "Time", value: (_, time) => (time === null || time === undefined ? "–" : full.format(time * 1000)) },
       {
         label: kind.title,
         stroke: colour("--accent"),
@@ -88,7 +107,7 @@ function fill(data) {
     const row = body.insertRow();
     const time = document.createElement("th");
     time.scope = "row";
-    time.textContent = new Date(data.time[at] * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    time.textContent = full.format(data.time[at] * 1000);
     row.append(time);
     for (const name of names) {
       const cell = row.insertCell();
@@ -104,7 +123,11 @@ let newest = null;
 
 function redraw() {
   if (newest === null) return;
-  for (const section of frame.querySelectorAll("[data-plot]")) draw(section, newest.time, newest[section.dataset.plot]);
+  for (const section of frame.querySelectorAll("[data-plot]")) {
+    const values = newest[section.dataset.plot];
+    section.hidden = newest.time.length > 0 && values.every((value) => value === null);
+    if (!section.hidden) draw(section, newest.time, values);
+  }
 }
 
 async function load() {

@@ -2,6 +2,7 @@
 
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const apart = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
@@ -18,6 +19,7 @@ function text(element, moment) {
   switch (element.dataset.when) {
     case "ago": return ago(moment);
     case "clock": return clock.format(moment);
+    case "near": return new Date(moment).toDateString() === new Date().toDateString() ? clock.format(moment) : short.format(moment);
     case "day": return day.format(moment);
     default: return full.format(moment);
   }
