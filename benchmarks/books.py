@@ -125,24 +125,31 @@ def lay(parameters: Parameters, blocks: Sequence[bytes], folder: Path) -> None:
 
     The signatures were just made and are not checked.
     """
+    lay_parts(parameters, (blocks,), folder)
+
+
+def lay_parts(parameters: Parameters, parts: Sequence[Sequence[bytes]], folder: Path) -> None:
+    """Write blocks that arrive in parts, as `lay` does; a part may begin a branch, and become the book."""
     make_private_folder(folder)
     book = open_book(folder / BOOK_NAME, parameters)
     try:
         out = Outbox(book.store)
         network_id = book.store.record(0).hash
         chain = Chain(parameters, network_id, book.store, out, SignatureChecks(out), lambda _txid: True)
-        headers = [decode_block(raw).header for raw in blocks]
-        now_ms = parameters.genesis_ms + (len(blocks) + 1) * parameters.interval_ms
-        chain.headers.add(headers, now_ms, -1)
-        for raw in blocks:
-            chain.offer(raw, -1)
-            while chain.advance(now_ms):
-                pass
-            batches = [effect.batch for effect in out.drain() if isinstance(effect, Persist)]
-            book.writer.commit(batches)
-            out.persisted(batches[-1].number)
-            chain.outcomes.clear()
-        if book.store.tip().height != len(blocks):
+        for blocks in parts:
+            headers = [decode_block(raw).header for raw in blocks]
+            now_ms = headers[-1].timestamp_ms + parameters.interval_ms
+            chain.headers.add(headers, now_ms, -1)
+            for raw in blocks:
+                chain.offer(raw, -1)
+                while chain.advance(now_ms):
+                    pass
+                batches = [effect.batch for effect in out.drain() if isinstance(effect, Persist)]
+                book.writer.commit(batches)
+                if batches:
+                    out.persisted(batches[-1].number)
+                chain.outcomes.clear()
+        if book.store.tip().hash != headers[-1].hash:
             raise RuntimeError(f"the fixture breaks a rule; remove the files kept in {_kept_folder()}")
     finally:
         book.close()
