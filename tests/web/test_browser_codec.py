@@ -15,6 +15,7 @@ from node.ledger.address import AddressError, decode_address, encode_address
 from node.ledger.amount import AmountError, format_amount, parse_amount
 from node.ledger.entry import assemble_entry, decode_entry, unsigned_message
 from node.ledger.errors import RuleBroken
+from node.payment_uri import Payment, Scale, UriError, parse_payment, payment_uri
 from tests.vectors.read import read
 
 pytestmark = pytest.mark.acceptance
@@ -32,6 +33,7 @@ IMPORT = """
   const amount = await import("/static/js/amount.js");
   const signature = await import("/static/js/signature.js");
   const hashing = await import("/static/js/hashing.js");
+  const uri = await import("/static/js/uri.js");
   const outcome = (act) => {
     try { return act(); } catch (error) {
       if (error.code === undefined) { throw error; }
@@ -279,7 +281,7 @@ def told(act: Callable[[], object]) -> object:
     """Return what an action gives, or how it is refused, as the browser tells it."""
     try:
         return act()
-    except (AddressError, AmountError) as error:
+    except (AddressError, AmountError, UriError) as error:
         return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
@@ -352,3 +354,67 @@ def test_amounts_agree_and_refusals_use_the_same_words(scripts: Page, decimals: 
     assert found["shown"] == [format_amount(value, decimals, "BEAN") for value in values]
     for text, outcome in zip(AMOUNTS, found["parsed"], strict=True):
         assert outcome == told(partial(parse_amount, text, decimals)), text
+
+
+SCALE = Scale(NETWORK, "bean", 2)
+RIGHT = encode_address("bean", bytes(32))
+
+
+def test_payment_links_of_the_node_are_read_back(scripts: Page) -> None:
+    drawn = random.Random(SEED)
+    memos = ["", "two coffees", "a&b=c?d#e%20", "caf\u00e9 \U0001f600", "'()*!+,;"]
+    payments = [
+        Payment(drawn.randbytes(32), amount, memo) for amount in (None, 0, 1_250, LARGEST) for memo in memos
+    ]
+    found = run(
+        scripts,
+        "return given.links.map((link) => outcome(() => uri.parsePaymentLink(link, given.network)));",
+        {"links": [payment_uri(payment, SCALE) for payment in payments], "network": NETWORK.hex()},
+    )
+    assert found == [
+        {
+            "address": encode_address("bean", payment.key),
+            "amount": "" if payment.amount is None else format_amount(payment.amount, 2),
+            "memo": payment.memo,
+        }
+        for payment in payments
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *[
+            "amount=",
+            "memo=",
+            "amount",
+            "&",
+            "amount=1&",
+            "amount=1&amount=1",
+            "to=1",
+            "Amount=1",
+            "memo=a%2",
+        ],
+        *[
+            "memo=%ff",
+            "memo=%c0%80",
+            "memo=%ed%a0%80",
+            "memo=a b",
+            "memo=\u00e9",
+            "memo=a?b",
+            "memo=a#",
+            "=1",
+        ],
+        *["network=0011", "network=00010203040506", "x" * 30 + "=1", "memo=" + "a" * 1_300, "\U0001f600=1"],
+    ],
+)
+def test_payment_links_are_refused_in_the_same_words(scripts: Page, query: str) -> None:
+    text = f"indelible:{RIGHT}?{query}"
+    found = run(
+        scripts,
+        "return outcome(() => uri.parsePaymentLink(given.text, given.network));",
+        {"text": text, "network": NETWORK.hex()},
+    )
+    refused = told(partial(parse_payment, text, SCALE))
+    assert isinstance(refused, dict)
+    assert found == refused

@@ -34,6 +34,8 @@ FRIEND = public_key_of(DRAWN.randbytes(32))
 FRIENDS = encode_address("test", FRIEND)
 PASSPHRASE = "caf\u00e9 & cream"
 SEALED = keyfile.seal(SEED, PASSPHRASE, Strength(operations=1, memory=8192))
+UNPROTECTED = "Object.defineProperty(Crypto.prototype, 'subtle', {get: () => undefined});"
+"""What a browser does on plain HTTP off loopback: there is no WebCrypto but for randomness."""
 NETWORK = replace(QUICK, name="paying", allocations=((KEY, 100_00),))
 NETWORK_ID = network_id(NETWORK)
 
@@ -82,6 +84,7 @@ class Asked:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser of its own for one test, with nothing kept in it."""
     made = browser.new_context()
+    made.add_init_script(UNPROTECTED)
     made.set_default_timeout(PATIENCE_MS)
     yield made
     made.close()

@@ -62,7 +62,10 @@ function notAnAmount(text, example) {
     return refusal(`${name} has a sign`, "an amount is 0 or more, without a sign");
   }
   if (text.includes(",")) {
-    return refusal(`${name} has a comma`, `the decimal point is a dot, and thousands are not parted; ${example}`);
+    return refusal(
+      `${name} has a comma`,
+      `the decimal point is a dot, and thousands are not parted; ${example}`,
+    );
   }
   if (text.startsWith(".") || text.endsWith(".")) {
     return refusal(`${name} lacks a digit beside its point`, example);

@@ -73,13 +73,23 @@ function verdict(tone, title, text) {
 function showProven(proven, isTrusting) {
   const { block, tip, anchor } = proven;
   const what =
-    proven.entry === null ? `the book up to block ${block.height} was only added to` : "the entry is in its block";
+    proven.entry === null
+      ? `the book up to block ${block.height} was only added to`
+      : "the entry is in its block";
   if (isTrusting) {
     const which = anchor === "tip" ? `block ${tip.height}, the last it names` : `block ${block.height}`;
-    verdict("good", "In order, and anchored", `It is proven that ${what}, in the book that holds the hash you trust: ${which}.`);
+    verdict(
+      "good",
+      "In order, and anchored",
+      `It is proven that ${what}, in the book that holds the hash you trust: ${which}.`,
+    );
   } else {
-    const hint = `compare block ${tip.height} with a copy of the book that you trust, or type its hash above`;
-    verdict("warn", "Consistent, not anchored", `Within this file it is proven that ${what}. That this is everybody's book is not: ${hint}.`);
+    const hint = `compare the hash of block ${tip.height} with a copy of the book that you trust, or type it above`;
+    verdict(
+      "warn",
+      "Consistent, not anchored",
+      `Within this file it is proven that ${what}. That this is everybody's book is not: ${hint}.`,
+    );
   }
   fillFacts(byId("facts"), [...entryFacts(proven), ...blockFacts(proven)]);
 }

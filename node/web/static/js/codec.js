@@ -64,14 +64,39 @@ function write(value, out) {
   if (isUint(value)) {
     writeUint(value, out);
   } else if (value instanceof Uint8Array) {
-    writeHead(value.length, [[0xff, 0xc4, 1], [0xffff, 0xc5, 2], [0xffffffff, 0xc6, 4]], out);
+    writeHead(
+      value.length,
+      [
+        [0xff, 0xc4, 1],
+        [0xffff, 0xc5, 2],
+        [0xffffffff, 0xc6, 4],
+      ],
+      out,
+    );
     append(value, out);
   } else if (typeof value === "string" && !/\p{Surrogate}/u.test(value)) {
     const bytes = UTF8.encode(value);
-    writeHead(bytes.length, [[31, 0xa0, 0], [0xff, 0xd9, 1], [0xffff, 0xda, 2], [0xffffffff, 0xdb, 4]], out);
+    writeHead(
+      bytes.length,
+      [
+        [31, 0xa0, 0],
+        [0xff, 0xd9, 1],
+        [0xffff, 0xda, 2],
+        [0xffffffff, 0xdb, 4],
+      ],
+      out,
+    );
     append(bytes, out);
   } else if (Array.isArray(value)) {
-    writeHead(value.length, [[15, 0x90, 0], [0xffff, 0xdc, 2], [0xffffffff, 0xdd, 4]], out);
+    writeHead(
+      value.length,
+      [
+        [15, 0x90, 0],
+        [0xffff, 0xdc, 2],
+        [0xffffffff, 0xdd, 4],
+      ],
+      out,
+    );
     for (const element of value) {
       write(element, out);
     }
@@ -92,7 +117,16 @@ function writeUint(value, out) {
   if (value < 0x80) {
     out.push(value);
   } else {
-    writeHead(value, [[0xff, 0xcc, 1], [0xffff, 0xcd, 2], [0xffffffff, 0xce, 4], [Infinity, 0xcf, 8]], out);
+    writeHead(
+      value,
+      [
+        [0xff, 0xcc, 1],
+        [0xffff, 0xcd, 2],
+        [0xffffffff, 0xce, 4],
+        [Infinity, 0xcf, 8],
+      ],
+      out,
+    );
   }
 }
 

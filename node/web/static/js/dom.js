@@ -25,7 +25,9 @@ export function showError(id, text) {
   error.textContent = text;
   error.hidden = false;
   field.setAttribute("aria-invalid", "true");
-  const others = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((name) => name !== error.id);
+  const others = (field.getAttribute("aria-describedby") ?? "")
+    .split(" ")
+    .filter((/** @type {string} */ name) => name !== error.id);
   field.setAttribute("aria-describedby", [error.id, ...others].join(" ").trim());
 }
 

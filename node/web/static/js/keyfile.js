@@ -80,7 +80,9 @@ export function render({ publicKey, seed, sealed }) {
   const fields = {
     indelible_wallet: VERSION,
     public_key: toHex(publicKey),
-    ...(sealed === undefined ? { seed: toHex(/** @type {Uint8Array} */ (seed)) } : { sealed_seed: boxed(sealed) }),
+    ...(sealed === undefined
+      ? { seed: toHex(/** @type {Uint8Array} */ (seed)) }
+      : { sealed_seed: boxed(sealed) }),
   };
   return UTF8.encode(`${JSON.stringify({ ...fields, check: checkOf(fields) }, null, 2)}\n`);
 }
@@ -106,6 +108,7 @@ export function parse(content) {
   if (Number.isInteger(version) && version > VERSION) {
     throw damaged(`it is of version ${version}, and this page knows version ${VERSION}`, "upgrade Indelible");
   }
+  /** @type {KeyFile} */
   const file = { publicKey: bytesOf(fields.public_key, KEY_BYTES), ...secretOf(fields) };
   if (!equal(render(file), content)) {
     throw damaged("it is not in the form that was written");

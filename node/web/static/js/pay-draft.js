@@ -107,14 +107,19 @@ function recipientOf(text, { networkId, prefix }) {
   const recipient = decodeAddress(prefix, contact === undefined ? address : contact.dataset.address);
   if (!isPayablePoint(recipient)) {
     const hint = "ask the owner for their address again";
-    throw new Refusal("unpayable", "nobody can hold the key of this address, so it could never be spent", hint);
+    throw new Refusal(
+      "unpayable",
+      "nobody can hold the key of this address, so it could never be spent",
+      hint,
+    );
   }
   return { recipient, name: nameOf(recipient, prefix) };
 }
 
 /** The contact's name of a key, "" where there is none. @param {Uint8Array} key @param {string} prefix */
 function nameOf(key, prefix) {
-  const same = (/** @type {any} */ option) => String(decodeAddress(prefix, option.dataset.address)) === String(key);
+  const same = (/** @type {any} */ option) =>
+    String(decodeAddress(prefix, option.dataset.address)) === String(key);
   return Array.from(byId("contacts").options).find(same)?.value ?? "";
 }
 
@@ -124,6 +129,8 @@ function memoOf(memo) {
     return memo;
   }
   const tooLong = utf8Length(memo) > MAX_TEXT_BYTES;
-  const why = tooLong ? `${utf8Length(memo)} bytes, at most ${MAX_TEXT_BYTES}` : "it holds a control character";
+  const why = tooLong
+    ? `${utf8Length(memo)} bytes, at most ${MAX_TEXT_BYTES}`
+    : "it holds a control character";
   throw new Refusal("entry-memo", `this cannot be written: ${why}`, "shorten it, or type it anew");
 }

@@ -89,7 +89,8 @@ export function keySection(prefix, changed) {
       }
       const name = download(key, content);
       unsaved = false;
-      byId("key-saved").textContent = `Saved as ${name}. Copy it to another disk, and open it here once to be sure of the passphrase.`;
+      byId("key-saved").textContent =
+        `Saved as ${name}. Copy it to another disk, and open it here once to be sure of the passphrase.`;
       byId("key-saved").hidden = false;
       say("The wallet file is saved.");
     });
@@ -220,7 +221,10 @@ function showKept(prefix) {
     return;
   }
   try {
-    byId("kept-address").textContent = encodeAddress(prefix, keyfile.parse(new TextEncoder().encode(content)).publicKey);
+    byId("kept-address").textContent = encodeAddress(
+      prefix,
+      keyfile.parse(new TextEncoder().encode(content)).publicKey,
+    );
   } catch (error) {
     if (!(error instanceof Refusal)) {
       throw error;

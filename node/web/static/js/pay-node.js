@@ -64,7 +64,11 @@ async function asked(path, options = {}) {
   try {
     response = await fetch(path, { cache: "no-store", credentials: "omit", ...options });
   } catch {
-    throw new Refusal("no-page", "the node's page does not answer", "look whether the node runs, then try again");
+    throw new Refusal(
+      "no-page",
+      "the node's page does not answer",
+      "look whether the node runs, then try again",
+    );
   }
   const text = await response.text();
   if (!response.ok) {

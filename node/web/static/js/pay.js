@@ -90,7 +90,15 @@ onSubmit("draft", () =>
     const sender = key.publicKey;
     const account = await accountOf(encodeAddress(network.prefix, sender));
     const { recipient, amount, fee, memo, name } = draft;
-    const said = { sender, recipient, amount, fee, memo, nonce: account.next_nonce, timestamp_ms: Date.now() };
+    const said = {
+      sender,
+      recipient,
+      amount,
+      fee,
+      memo,
+      nonce: account.next_nonce,
+      timestamp_ms: Date.now(),
+    };
     reviewed = { message: messageOf(network.id, said), name };
     showReview(account);
   }),
@@ -113,7 +121,8 @@ function showReview(account) {
   ]);
   const free = account.confirmed + Math.min(0, account.pending);
   byId("review-short").hidden = total <= free;
-  byId("review-short").textContent = `This takes ${units(total)}, and the account has ${units(free)} to give. The node will refuse it.`;
+  byId("review-short").textContent =
+    `This takes ${units(total)}, and the account has ${units(free)} to give. The node will refuse it.`;
   byId("review-bytes").textContent = toHex(reviewed.message);
   byId("review-error").hidden = true;
   byId("review").hidden = false;
@@ -253,7 +262,12 @@ function showFate(entry) {
     showConfirmed(entry);
   } else {
     const taken = entry.status === "conflicted";
-    step(1, taken ? "Another entry took its place: nothing was paid by this one." : "The node does not know it (yet).");
+    step(
+      1,
+      taken
+        ? "Another entry took its place: nothing was paid by this one."
+        : "The node does not know it (yet).",
+    );
     byId(`step-${taken ? "pending" : "sent"}`).dataset.state = taken ? "failed" : "now";
   }
 }

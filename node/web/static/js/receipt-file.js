@@ -55,7 +55,13 @@ export function decodeReceipt(raw) {
     },
   };
   const held = value.format === RECEIPT ? { entry: entryPart(value) } : {};
-  return { ...read, ...held, block: blockPart(value), tip: tipPart(value), consistency: hashes(value, "consistency") };
+  return {
+    ...read,
+    ...held,
+    block: blockPart(value),
+    tip: tipPart(value),
+    consistency: hashes(value, "consistency"),
+  };
 }
 
 /** @param {Uint8Array} raw @returns {Record<string, any>} */
@@ -170,7 +176,11 @@ function hashes(fields, part) {
 /** @param {Record<string, any>} fields @returns {number} */
 function position(fields) {
   const value = valueOf(fields, "entry.position");
-  if (!Number.isInteger(value) || /** @type {number} */ (value) < 0 || /** @type {number} */ (value) > MAX_POSITION) {
+  if (
+    !Number.isInteger(value) ||
+    /** @type {number} */ (value) < 0 ||
+    /** @type {number} */ (value) > MAX_POSITION
+  ) {
     throw new ReceiptRefused("entry.position", `not an integer from 0 to ${MAX_POSITION}`);
   }
   return /** @type {number} */ (value);

@@ -82,9 +82,18 @@ function mined({ header, body }, name) {
     throw new ReceiptRefused(`${name}.body`, "it does not hash to the header's body root");
   }
   return {
-    ...{ version: view.getUint32(0), height, previous: header.slice(8, 40), timestamp_ms: Number(milliseconds) },
+    ...{
+      version: view.getUint32(0),
+      height,
+      previous: header.slice(8, 40),
+      timestamp_ms: Number(milliseconds),
+    },
     ...{ bits, target, hash, count: new DataView(body.buffer, body.byteOffset).getUint32(0) },
-    ...{ entriesRoot: body.slice(4, 36), historyRoot: body.slice(36, 68), extensionRoot: body.slice(68, 100) },
+    ...{
+      entriesRoot: body.slice(4, 36),
+      historyRoot: body.slice(36, 68),
+      extensionRoot: body.slice(68, 100),
+    },
   };
 }
 
@@ -93,7 +102,9 @@ function checkUnder(block, tip, proof) {
   if (tip.height <= block.height) {
     throw new ReceiptRefused("tip.header", `height ${tip.height} is not above the block's, ${block.height}`);
   }
-  if (!equal(inclusion(leafHash(block.hash), block.height, tip.height, proof, "tip.proof"), tip.historyRoot)) {
+  if (
+    !equal(inclusion(leafHash(block.hash), block.height, tip.height, proof, "tip.proof"), tip.historyRoot)
+  ) {
     throw new ReceiptRefused("tip", "the tip's history does not hold the block at its height");
   }
 }
@@ -116,7 +127,10 @@ function checkRules(block, name, parameters, networkId) {
     [block.version !== RULES_VERSION, `version ${block.version}, in force is ${RULES_VERSION}`],
     [shortTarget(block.bits) === null, "its bits are not in their shortest form"],
     [block.target > easiest, "its bits are easier than the network's easiest"],
-    [block.timestamp_ms < parameters.genesis_ms + block.height, "too early: every block is later than the last"],
+    [
+      block.timestamp_ms < parameters.genesis_ms + block.height,
+      "too early: every block is later than the last",
+    ],
     [isFirst && !equal(block.previous, networkId), "block 1 follows genesis"],
     [isFirst && block.bits !== parameters.genesis_bits, "block 1 has the bits of genesis"],
   ].find(([broken]) => broken);
@@ -159,7 +173,10 @@ function entryIn(raw, block, parameters, networkId) {
   const entry = inEntryBytes(() => decodeEntry(raw));
   const late = block.timestamp_ms - entry.timestamp_ms;
   if (late > parameters.lifetime_ms || -late > parameters.drift_ms || entry.fee < parameters.minimum_fee) {
-    throw new ReceiptRefused("entry.bytes", "too old, from the future or without its fee: no block may hold it");
+    throw new ReceiptRefused(
+      "entry.bytes",
+      "too old, from the future or without its fee: no block may hold it",
+    );
   }
   if (!verify(entry.sender, signedMessage(networkId, raw), entry.signature)) {
     throw new ReceiptRefused("entry.bytes", "the signature is not the sender's");
@@ -178,7 +195,15 @@ function rewardIn(raw, block, parameters) {
   if (height !== block.height || amount < due || (amount > due && block.count === 1)) {
     throw new ReceiptRefused("entry.bytes", "a reward of another height, or of another amount than is due");
   }
-  return { isReward: true, sender: null, recipient: miner, amount, fee: 0, memo: note, timestamp_ms: block.timestamp_ms };
+  return {
+    isReward: true,
+    sender: null,
+    recipient: miner,
+    amount,
+    fee: 0,
+    memo: note,
+    timestamp_ms: block.timestamp_ms,
+  };
 }
 
 /** @template T @param {() => T} read @returns {T} */

@@ -27,7 +27,13 @@ function escaped(character) {
 /** The text in quotes, with all but plain ASCII escaped. @param {string} text @returns {string} */
 export function quoted(text) {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const named = new Map([["\\", "\\\\"], ["\n", "\\n"], ["\r", "\\r"], ["\t", "\\t"], [quote, `\\${quote}`]]);
+  const named = new Map([
+    ["\\", "\\\\"],
+    ["\n", "\\n"],
+    ["\r", "\\r"],
+    ["\t", "\\t"],
+    [quote, `\\${quote}`],
+  ]);
   const inner = Array.from(text, (character) => {
     const name = named.get(character);
     return name ?? (/^[ -~]$/.test(character) ? character : escaped(character));
@@ -35,7 +41,8 @@ export function quoted(text) {
   return quote + inner.join("") + quote;
 }
 
-const SPACES = "\\t-\\r\\u001c-\\u0020\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const SPACES =
+  "\\t-\\r\\u001c-\\u0020\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const SPACE_AROUND = new RegExp(`^[${SPACES}]|[${SPACES}]$`);
 
 /** Whether there is white space around the text. @param {string} text @returns {boolean} */
