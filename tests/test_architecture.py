@@ -190,7 +190,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "web.counter",
         "storage.page_index",
     ),
-    "socket": ("control", "transport", "listeners", "cli"),
+    "socket": ("control", "transport", "listeners", "cli", "web.__main__"),
     "sqlite3": ("storage",),
     "sse_starlette": ("web.live",),
     "starlette": ("web",),

@@ -101,6 +101,12 @@ def _invite() -> Mapping[str, click.Command]:
     return {"invite": invite.invite}
 
 
+def _top() -> Mapping[str, click.Command]:
+    from node.cli import top  # noqa: PLC0415
+
+    return {"top": top.top}
+
+
 def _networks() -> Mapping[str, click.Command]:
     from node.cli import networks  # noqa: PLC0415
 
@@ -159,6 +165,7 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     **dict.fromkeys(_LOOK, _look),
     **dict.fromkeys(("mine", "stop"), _mine),
     "today": _counter,
+    "top": _top,
     "invite": _invite,
     **dict.fromkeys(("request", "requests"), _requests),
     **dict.fromkeys(("peers", "peer"), _peers),

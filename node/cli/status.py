@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -15,7 +16,17 @@ from node.cli.text import duration, printable, rate, when
 Json = dict[str, Any]
 
 _FOLLOW_S: Final = 0.5
-_LEVEL_COLOURS: Final = {"debug": "bright_black", "warning": "yellow", "error": "red"}
+LEVEL_COLOURS: Final = {"debug": "bright_black", "warning": "yellow", "error": "red"}
+FAMILIES: Final = {
+    "blocks": ("block-", "own-block-", "switched", "reorg", "tie"),
+    "entries": ("entry-",),
+    "peers": ("peer", "addresses", "clock"),
+    "mining": ("mining-", "mined"),
+    "audit": ("audit", "heal", "book-"),
+    "node": ("start", "stop", "file-", "backup-", "page"),
+}
+"""What events are about, by how their kinds start."""
+FAMILY_COLOURS: Final = {"blocks": "green", "entries": "cyan", "peers": "blue", "audit": "magenta"}
 
 
 @click.command(
@@ -102,9 +113,19 @@ def _rewrite(seconds: int | None) -> str:
     cls=Command,
     epilog=examples(
         "watch",
+        "watch --only entries --only blocks",
+        "watch --find coffee            whatever says so",
         "watch --json | jq .text       one JSON object a line",
     ),
 )
+@click.option(
+    "--only",
+    "families",
+    type=click.Choice(sorted(FAMILIES)),
+    multiple=True,
+    help="Of these alone; may be repeated.",
+)
+@click.option("--find", metavar="TEXT", help="What has this in its text alone, capitals or not.")
 @click.option(
     "--level",
     type=click.Choice(["debug", "info", "warning", "error"]),
@@ -113,20 +134,38 @@ def _rewrite(seconds: int | None) -> str:
     help="The least that an event must matter.",
 )
 @pass_invocation
-def watch(invocation: Invocation, level: str) -> None:
+def watch(invocation: Invocation, level: str, families: tuple[str, ...], find: str | None) -> None:
     """Show what happens as it happens, until Ctrl-C: the gossip, blocks, entries, peers."""
     client = invocation.client()
     if not invocation.as_json:
         click.echo("watching; Ctrl-C ends it", err=True)
     client.call("subscribe", level=level)
     for event in client.events():
+        if not is_wanted(event, families, find):
+            continue
         if invocation.as_json:
             click.echo(json.dumps(event))
         else:
             click.echo(_line(event))
 
 
+def family_of(kind: str) -> str:
+    """Return which of FAMILIES a kind of event belongs to, `node` where none is named."""
+    return next((name for name, starts in FAMILIES.items() if kind.startswith(starts)), "node")
+
+
+def is_wanted(event: Json, families: Sequence[str], find: str | None) -> bool:
+    """Tell whether an event passes the filters; all do where there are none."""
+    if families and family_of(str(event["kind"])) not in families:
+        return False
+    return find is None or find.casefold() in str(event["text"]).casefold()
+
+
+def colour_of(event: Json) -> str:
+    """Return the colour of an event's line: by what it matters, else by what it is about; empty for none."""
+    return LEVEL_COLOURS.get(event["level"]) or FAMILY_COLOURS.get(family_of(str(event["kind"])), "")
+
+
 def _line(event: Json) -> str:
-    text = printable(str(event["text"]))
-    colour = _LEVEL_COLOURS.get(event["level"])
+    text, colour = printable(str(event["text"])), colour_of(event)
     return f"{when(event['time_ms'])}  {click.style(text, fg=colour) if colour else text}"

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from node.cli import status as status_command
+from node.cli.status import colour_of, is_wanted
 from node.events import Level
 from node.ledger.block import network_id
 from node.ledger.params import BUILT_IN
@@ -121,3 +122,43 @@ def test_watch_prints_one_json_object_a_line(shell: Shell, serving: Served, node
     assert all(set(event) == {"time_ms", "kind", "level", "text", "fields"} for event in events)
     assert json.loads(error)["code"] == "node-gone"
     assert status == 3
+
+
+def test_watch_can_be_told_what_to_show(shell: Shell, serving: Served, node: FakeNode) -> None:
+    output, _, _ = watched(shell, serving, node, "watch", "--only", "peers")
+    assert [line.split("  ", 1)[1] for line in output.splitlines()] == ["peer \\x1b[31m\\u202e: odd"]
+    found = shell.type("watch", "--only", "nothing")
+    assert found.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "families, find, wanted",
+    [
+        ((), None, True),
+        (("blocks",), None, True),
+        (("entries", "blocks"), None, True),
+        (("entries",), None, False),
+        ((), "BOB: block", True),
+        ((), "carol", False),
+        (("entries",), "bob", False),
+    ],
+)
+def test_an_event_passes_by_what_it_is_about_and_what_it_says(
+    families: tuple[str, ...], find: str | None, *, wanted: bool
+) -> None:
+    event = {"kind": "block-connected", "level": "info", "text": "peer bob: block 5"}
+    assert is_wanted(event, families, find) is wanted
+
+
+@pytest.mark.parametrize(
+    "kind, level, colour",
+    [
+        ("block-connected", "info", "green"),
+        ("block-connected", "error", "red"),
+        ("entry-pending", "info", "cyan"),
+        ("whatever", "info", ""),
+        ("whatever", "debug", "bright_black"),
+    ],
+)
+def test_a_line_is_coloured_by_what_matters_most(kind: str, level: str, colour: str) -> None:
+    assert colour_of({"kind": kind, "level": level}) == colour
