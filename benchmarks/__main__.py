@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import mine, relay, reorg, restart, submit, sync
+from benchmarks import export, mine, relay, reorg, restart, submit, sync
 from benchmarks.report import Result, emit, machine, number
 
 ALL: Final[dict[str, Callable[[int], list[Result]]]] = {
@@ -20,6 +20,7 @@ ALL: Final[dict[str, Callable[[int], list[Result]]]] = {
     "mine": lambda runs: mine.measure(runs=runs),
     "restart": lambda runs: restart.measure(runs=runs),
     "reorg": lambda runs: reorg.measure(runs=runs),
+    "export": lambda runs: export.measure(runs=runs),
 }
 
 

@@ -97,6 +97,16 @@ def told_by(module: str, *arguments: str) -> list[dict[str, Any]]:
     return told
 
 
+@pytest.mark.acceptance
+def test_the_export_benchmark_tells_time_and_memory() -> None:
+    told = told_by("benchmarks.export", "--entries", "60", "--accounts", "20", "--runs", "1")
+    assert [(one["benchmark"], one["unit"]) for one in told] == [
+        ("export time", "s"),
+        ("export memory", "MB"),
+    ]
+    assert told[0]["details"] == {"entries": 60, "accounts": 20, "format": "csv"}
+
+
 def test_the_mining_benchmark_tells_a_rate_beside_its_limit() -> None:
     (told,) = told_by("benchmarks.mine", "--seconds", "0.4", "--runs", "1")
     assert told["benchmark"] == "mine"
