@@ -84,12 +84,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What the person wants: a file, and words behind it.
     ("node.settings",),
     ("node.network_file", "node.contacts"),
-    ("node.config",),
+    ("node.config", "node.audit_files"),
     ("node.arguments",),
     # The drivers, and what puts them together.
     ("node.jsonrpc", "node.listeners", "node.disk", "node.report"),
     ("node.clock", "node.log_lines", "node.log_file", "node.log_names", "node.summary"),
-    ("node.log",),
+    ("node.log", "node.asking", "node.audit_worker"),
+    ("node.auditing", "node.mending"),
     ("node.methods", "node.transport"),
     ("node.socket_session", "node.page"),
     ("node.control",),
@@ -124,7 +125,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.cli.named",),
     ("node.cli.look", "node.cli.completion", "node.cli.contacts"),
     ("node.cli.orders",),
-    ("node.cli.books", "node.cli.mine", "node.cli.networks", "node.cli.pay", "node.cli.peers"),
+    ("node.cli.books", "node.cli.healing", "node.cli.mine", "node.cli.networks", "node.cli.pay", "node.cli.peers"),
     ("node.cli.receipts",),
     ("node.cli.qr", "node.cli.export"),
     ("node.cli.statements",),
@@ -159,6 +160,7 @@ PURE_IMPORTS = frozenset(
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "asyncio": (
+        "auditing",
         "miner",
         "transport",
         "listeners",
@@ -172,7 +174,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "click": ("cli",),
     "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
     "jinja2": ("web.rendering", "printed"),
-    "logging": ("miner", "transport", "control", "log", "log_file", "page", "web.__main__"),
+    "logging": ("auditing", "miner", "transport", "control", "log", "log_file", "page", "web.__main__"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "keyfile"),
     "platformdirs": ("paths",),
@@ -181,6 +183,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "rich": ("cli",),
     "segno": ("qr",),
     "secrets": (
+        "asking",
         "private",
         "identity",
         "daemon",
@@ -190,11 +193,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "web.counter",
         "storage.page_index",
     ),
-    "socket": ("control", "transport", "listeners", "cli", "web.__main__"),
+    "socket": ("asking", "control", "transport", "listeners", "cli", "web.__main__"),
     "sqlite3": ("storage",),
     "sse_starlette": ("web.live",),
     "starlette": ("web",),
     "time": (
+        "asking",
+        "auditing",
+        "audit_worker",
         "miner",
         "miner_worker",
         "clock",
@@ -211,7 +217,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
 `PURE_IMPORTS`; what of the standard library has no row may go anywhere but into pure modules."""
 
 COMMANDS_MAY_USE = (
-    *("cli", "ledger", "storage", "query", "audit", "audit_findings", "wallet", "private", "paths"),
+    *("cli", "ledger", "storage", "query", "audit", "audit_findings", "audit_files", "heal", "mending"),
+    *("wallet", "private", "paths"),
     *(
         "remembered",
         "endpoint",
