@@ -47,6 +47,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         web=False if given.no_web else None,
         web_host=given.web_host,
         web_port=given.web_port,
+        heal=given.heal,
     )
 
 
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="address that the page listens on (default 127.0.0.1)",
     )
     add("--no-web", action="store_true", help="show no page")
+    add("--heal", action="store_true", help="mend a damaged book before it starts, with the help of peers")
     add("--version", action="version", version=f"indelible {__version__}")
     return parser
 

@@ -32,6 +32,15 @@ class MiningMode(StrEnum):
     ON = "on"
 
 
+class Healing(StrEnum):
+    """What happens when the audit in the background finds damage."""
+
+    OFF = "off"
+    """It is told; `heal` mends it."""
+    AUTO = "auto"
+    """The node stops, is mended, and goes on."""
+
+
 class LogFormat(StrEnum):
     """How the log is written."""
 
@@ -55,6 +64,8 @@ _MAX_THREADS: Final = 256
 _MAX_PEERS: Final = 500
 """Connections; each holds memory for what it may send and be sent."""
 _WALLET: Final = re.compile(r"[a-z0-9_-]{1,32}")
+_INTERVAL: Final = re.compile(r"off|[1-9][0-9]{0,4}[smhd]")
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _PEER_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,32}")
 _FLAGS: Final = {"discovery": "no-discovery", "web": "no-web"}
 """Flags that are not called as their setting."""
@@ -75,6 +86,8 @@ _NODE_KEYS: Final = (
     "web_host",
     "web_port",
     "web_names",
+    "audit",
+    "heal",
 )
 _PEER_KEYS: Final = ("name", "address", "identity")
 
@@ -96,6 +109,8 @@ class Arguments:
     web: bool | None = None
     web_host: str | None = None
     web_port: int | None = None
+    heal: bool = False
+    """Mend the book before the node starts; no setting, for it is done once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +182,9 @@ class Config:
     log_file: Path | None
     """Absolute; None is standard error."""
     web: Web
+    audit_s: int
+    """Seconds between two readings of the whole book in the background; 0: none."""
+    heal: Healing
     parameters: Parameters
     peers: tuple[Peer, ...]
     settings: tuple[Setting, ...] = field(repr=False)
@@ -213,6 +231,8 @@ def load(arguments: Arguments, folder: Path | None = None) -> Config:
     from_flag = _under(folder, arguments.log_file, "--log-file")
     log_file = choose("log_file", from_flag, _path(node, "log_file", beside), None)
     web = _web(node, arguments, choose, port)
+    audit = choose("audit", None, _word(node, "audit", _INTERVAL, "a number with s, m, h or d, or off"), "1d")
+    healing = choose("heal", None, node.choice("heal", Healing), Healing.OFF)
     parameters, network_settings = _network(table)
     peers = _peers(table, arguments.peers)
     return Config(
@@ -228,10 +248,17 @@ def load(arguments: Arguments, folder: Path | None = None) -> Config:
         log_level=log_level,
         log_file=log_file,
         web=web,
+        audit_s=_seconds(audit),
+        heal=healing,
         parameters=parameters,
         peers=peers,
         settings=(*choose.settings.values(), *network_settings, *map(_setting_of, peers)),
     )
+
+
+def _seconds(interval: str) -> int:
+    """Return the seconds of an interval, as 90m, 6h or 1d; 0 for off."""
+    return 0 if interval == "off" else int(interval[:-1]) * _UNITS_S[interval[-1]]
 
 
 class _Chooser:

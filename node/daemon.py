@@ -22,8 +22,9 @@ from typing import Any, Final
 
 from node import __version__, report
 from node.answers import Waiting
+from node.auditing import BackgroundAudit
 from node.clock import read_clock
-from node.config import Config
+from node.config import Config, Healing
 from node.contacts import Contacts
 from node.control import Control
 from node.core import Core, CoreSettings
@@ -62,8 +63,10 @@ from node.ledger.entry import Entry
 from node.ledger.params import Parameters
 from node.links import KnownPeer, LinkSettings
 from node.log import Log
+from node.log_lines import finding_line
 from node.log_names import with_names
 from node.mempool import Saved, load_dump
+from node.mending import last_report
 from node.miner import MinerPool
 from node.page import Page, trouble
 from node.paths import contacts_file
@@ -82,6 +85,10 @@ from node.weighing import Seen
 AGENT: Final = f"indelible/{__version__}"
 SPACE_CHECK_S: Final = 10.0
 HASHRATE_S: Final = 1.0
+ANSWER_FIRST_S: Final = 0.2
+"""Before it stops to be mended, whoever asked is answered."""
+MOST_TOLD: Final = 20
+"""Findings of one audit in the log; the local socket has all."""
 TURN_S: Final = 0.005
 """The core works no longer than this before the event loop has a turn."""
 _BLOCKS_UNSENT: Final = 4
@@ -138,6 +145,13 @@ class Daemon:
             max_inbound=config.max_peers,
             max_unsent=MAX_UNSENT + _BLOCKS_UNSENT * config.parameters.maximum_block_bytes,
         )
+        self._audit = BackgroundAudit(
+            config.data_dir, config.parameters, config.audit_s, self._read_again
+        )
+        self._last_heal = last_report(config.data_dir)
+        self.heals_by_itself = config.heal is Healing.AUTO
+        self.wants_healing = False
+        """True once it stops to be mended and started again."""
         self._page = Page(config.web, config.data_dir) if config.web.is_on else None
         self._core: Core | None = None
         self._watchers: list[asyncio.Task[None]] = []
@@ -177,6 +191,7 @@ class Daemon:
         page = self._config.web.url if can_show else None
         self._log.announce(summary(self._config, self._opened(port, page)))
         self._carry_out(self._core.start(self._read_pending(), read_clock()))
+        self._auditing = self._spawn(self._audit.run())
         if self._page is not None:  # last: it needs the node, and the node does not wait for it
             self._showing = self._spawn(self._page.run())
 
@@ -243,6 +258,7 @@ class Daemon:
             self._carry_out(self.core.step(Shutdown(), read_clock()))
         for watcher in self._watchers:
             watcher.cancel()
+        await self._audit.close()
         if self._page is not None:
             await self._page.close()
         await self._transport.shutdown()
@@ -334,6 +350,18 @@ class Daemon:
 
     # ----------------------------------------------------------------------------------------- watching
 
+    def _read_again(self, found: Sequence[report.Json]) -> None:
+        """Tell loudly what a reading of the whole book found, and heal where that was set."""
+        for one in found[:MOST_TOLD]:
+            self._tell(Notice("audit", finding_line(one), Level.ERROR))
+        if found:
+            more = len(found) - MOST_TOLD
+            rest = f"and {more} findings more; " if more > 0 else ""
+            text = f"{rest}this copy of the book was changed or damaged: mend it with `python cli.py heal`"
+            self._tell(Notice("audit", text, Level.ERROR))
+            if self.heals_by_itself:
+                self.heal()
+
     async def _watch_space(self) -> None:
         while not self._stopping:
             free = free_bytes(self._config.data_dir)
@@ -419,7 +447,18 @@ class Daemon:
         status = report.status(
             self.core, read_clock(), version=__version__, mode=self._config.mine.value, address=address
         )
-        return status | {"page": None if self._page is None else self._page.url}
+        page = None if self._page is None else self._page.url
+        return status | {"page": page, "audit": self._audit.summary()}
+
+    def audit(self) -> report.Json:
+        """Return what the audit in the background found, and what the last healing came to."""
+        return {"found": self._audit.found, "last_heal": self._last_heal}
+
+    def heal(self) -> report.Json:
+        """Begin to stop; whoever started the daemon mends the book and starts it again."""
+        self.wants_healing = True
+        self._loop.call_later(ANSWER_FIRST_S, self.stop)
+        return {"healing": True}
 
     def peers(self) -> list[report.Json]:
         """Return the fields of `peers`."""

@@ -1,4 +1,4 @@
-"""Mending a damaged book: what is proven is kept, what is missing is asked of peers, the rest is reckoned anew.
+"""Mending a damaged book: the proven is kept, the missing asked of peers, the rest reckoned anew.
 
 Touches the disk; asks peers through whatever it is handed (`Source`). The book is read whole; then a new one
 is made beside it from the blocks that are proven by their own hashes, and from those that peers gave for the
@@ -245,7 +245,7 @@ class _Healing:
             survivors.place()
 
     def _extend(self, source: Source, survivors: Survivors, old: DamagedBook) -> None:
-        """Take what the source has behind our last block: an edit may have cut the end off, or replaced it."""
+        """Take what the source has behind our last block: the end may have been cut off, or replaced."""
         more = True
         while more:
             doubtful = survivors.is_doubtful()
@@ -275,7 +275,7 @@ class _Healing:
             if survivors.is_of_best(block_hash):
                 text = f"block {block_hash.hex()} {place}: no peer has it; the book is as it was"
             else:
-                text = f"block {block_hash.hex()} {place}, of a side branch: no peer has it; its header is kept"
+                text = f"block {block_hash.hex()} {place}, of a side branch: no peer has it, its header stays"
             self._report.unhealed.append(text)
         if any(survivors.is_of_best(block_hash) for block_hash in without):
             return False

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from node.events import Level
 
@@ -179,3 +179,16 @@ class RateLimiter:
                 found.append(Suppressed(name, place.held_back, now_ms - place.since_ms, place.level))
                 place.held_back = 0
         return found
+
+
+def finding_line(found: dict[str, Any]) -> str:
+    """Return what an audit found as a line: where, which rule, and what it says beside what is proven."""
+    place = "the book" if found["height"] is None else f"block {found['height']}"
+    if found["position"] is not None:
+        place += f", entry {found['position']}" if found["position"] else ", the reward"
+    fields = [
+        f"{field['name']} says {field['said']}" + (f", proven is {field['proof']}" if field["proof"] else "")
+        for field in found["fields"][:6]
+    ]
+    named = f" ({'; '.join(fields)})" if fields else ""
+    return f"audit: {place}: {found['rule']}: {found['detail']}{named}"

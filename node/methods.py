@@ -95,6 +95,12 @@ class Node(Protocol):
     def seen(self, txid: bytes) -> Seen:
         """Return what this node sees of an entry beyond its book: peers that have it, clock, sync."""
 
+    def audit(self) -> Json:
+        """Return what the audit in the background found, and what the last healing came to."""
+
+    def heal(self) -> Json:
+        """Begin to stop, mend the book, and start again."""
+
     def open_book(self) -> ReadBook:
         """Open the durable book for reading. Called on another thread."""
 
@@ -420,5 +426,7 @@ METHODS: Final[Mapping[str, Method]] = {
         _peer,
     ),
     "config": Method((), lambda node, _: Ready(node.settings())),
+    "audit": Method((), lambda node, _: Ready(node.audit())),
+    "heal": Method((), lambda node, _: Ready(node.heal())),
 }
 """By name, but for those that `control` answers itself."""

@@ -12,8 +12,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from node import config, identity, log, page, paths, wallet
-from node.config import Arguments, Config
+from node import config, identity, log, mending, page, paths, wallet
+from node.config import Arguments, Config, Healing
 from node.daemon import Daemon, NodeHalted
 from node.ledger import params, signature
 from node.ledger.signature import SignatureLibraryDiffers
@@ -47,7 +47,7 @@ def run(arguments: Arguments) -> int:
         params.validate(settings.parameters)
         signature.self_check()
         asyncio.run(page.refuse_taken_port(settings.web))
-        return _open_and_run(settings)
+        return _run_and_heal(settings, heal=arguments.heal)
     except NodeHalted as halted:
         hint = f". {halted.hint[0].upper()}{halted.hint[1:]}" if halted.hint else ""
         return _say(halted.reason + hint, EXIT_FAILED)
@@ -55,7 +55,32 @@ def run(arguments: Arguments) -> int:
         return _say(str(error), EXIT_FAILED)
 
 
-def _open_and_run(settings: Config) -> int:
+def _run_and_heal(settings: Config, *, heal: bool) -> int:
+    """Run the node; where it stops to be mended, mend its book and run it again."""
+    auto = settings.heal is Healing.AUTO
+    while True:
+        daemon, mended = _open_and_run(settings, heal=heal, auto=auto)
+        if not daemon.wants_healing:
+            return EXIT_STOPPED
+        # What could not be mended once is not tried again and again by itself.
+        auto = auto and mended
+        heal = True
+
+
+def _mend(settings: Config) -> list[str]:
+    """Mend the book before anything opens it; return sentences for the log, none where all was mended."""
+    if not (settings.data_dir / BOOK_NAME).is_file():
+        return []
+    sys.stderr.write("indelible: looking for damage in the book, and mending it\n")
+    report = mending.mend(settings, settings.parameters, lambda *_: None)
+    if report["healed"]:
+        kept = f"; what was there is kept in {report['evidence']}"
+        sys.stderr.write(f"indelible: mended {len(report['findings'])} findings{kept}\n")
+    return [f"could not be mended: {text}" for text in report["unhealed"]]
+
+
+def _open_and_run(settings: Config, *, heal: bool, auto: bool) -> tuple[Daemon, bool]:
+    """Open all and run a daemon; return it as it ended, and whether all is mended."""
     folder = settings.data_dir
     said = paths.prepare_data_dir(folder)
     with FolderLock(folder):
@@ -66,6 +91,7 @@ def _open_and_run(settings: Config) -> int:
                 f"{free >> 20} MiB are free on the disk of {folder}, {LEAST_FREE_BYTES >> 20} are needed",
                 "Make room, or name another folder with --data-dir",
             )
+        unhealed = _mend(settings) if heal else []
         missing = _check_book(folder, settings)
         # The identity is made after the wallet: where it is, a wallet was, and a new key would hide its loss.
         begun = (folder / identity.FILE_NAME).exists()
@@ -79,13 +105,13 @@ def _open_and_run(settings: Config) -> int:
             opened.callback(journal.close)
             lines = log.setup(settings)
             opened.callback(lines.close)
-            for text in (said, missing, purse.notice, *book.notices, *journal.notices):
+            for text in (said, missing, purse.notice, *unhealed, *book.notices, *journal.notices):
                 if text:
                     lines.warn(text)
             socket_path = paths.choose_socket(folder)
             opened.callback(paths.forget_socket, folder)
-            _run(lambda: Daemon(settings, purse, own, book, journal, socket_path, lines))
-    return EXIT_STOPPED
+            daemon = _run(lambda: Daemon(settings, purse, own, book, journal, socket_path, lines), auto=auto)
+    return daemon, not unhealed
 
 
 def _check_book(folder: Path, settings: Config) -> str:
@@ -148,19 +174,23 @@ def _network_of_book(path: Path) -> bytes | None:
         return None
 
 
-def _run(make: Callable[[], Daemon]) -> None:
+def _run(make: Callable[[], Daemon], *, auto: bool) -> Daemon:
     """Run a daemon; of several faults at once the first of the machine's is told, a bug of ours raised."""
 
-    async def run() -> None:
-        await make().run()
+    async def run() -> Daemon:
+        daemon = make()
+        daemon.heals_by_itself = auto
+        await daemon.run()
+        return daemon
 
     try:
-        asyncio.run(run())
+        return asyncio.run(run())
     except* (NodeHalted, CannotListen, PathError, StorageFault) as group:
         error = group.exceptions[0]
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
+    raise RuntimeError("a daemon ends by returning, or by what it raises")
 
 
 def _say(text: str, status: int) -> int:

@@ -1,6 +1,6 @@
-"""What of a damaged book is still proven by its own hashes, and what must be asked of others. Reads that book.
+"""What of a damaged book is still proven by its own hashes, and what must be asked of others.
 
-A header stands for itself by its proof of work and by its parent; a block's bytes by its header; a lost
+Reads that book. A header stands for itself by its proof of work and by its parent; a block's bytes by its header; a lost
 header by its child, which names it. So it is known, hash by hash, what is missing, and what is given is right
 or it is not: nobody has to be trusted.
 """

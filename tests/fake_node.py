@@ -65,6 +65,12 @@ class FakeNode:
     def public_key(self) -> bytes:
         return self.owner
 
+    def audit(self) -> Json:
+        return {"found": [], "last_heal": None}
+
+    def heal(self) -> Json:
+        return {"healing": True}
+
     def status(self) -> Json:
         tip = self.book.tip()
         return {

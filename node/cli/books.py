@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import click
 
 from node.audit import Verdict
 from node.audit import verify as verify_book
+from node.audit_files import bad_files
 from node.audit_findings import FirstBad
 from node.cli.errors import refusals
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.offline import book_path, parameters_of, parameters_of_damaged
 from node.cli.options import Command, examples
-from node.cli.text import count_of
+from node.cli.text import count_of, printable
+from node.heal import MOST_FINDINGS
 from node.storage.faults import BookFault
 from node.storage.reading import open_read_only
 from node.storage.rebuild import Rebuilt
@@ -38,12 +41,15 @@ def verify(invocation: Invocation, ctx: click.Context) -> None:
     with refusals(BookFault), closing(open_read_only(path)) as book:
         parameters = parameters_of(invocation, book)
         if invocation.as_json:
-            verdict = verify_book(book, parameters, lambda *_: None)
+            verdict = verify_book(book, parameters, lambda *_: None, MOST_FINDINGS)
         else:
             from node.cli import show  # noqa: PLC0415 - rich loads slowly, and programs do not need it
 
             with show.progress("verifying", None) as bar:
-                verdict = verify_book(book, parameters, bar.at)
+                verdict = verify_book(book, parameters, bar.at, MOST_FINDINGS)
+    bad = bad_files(path.parent, parameters, live=invocation.client_if_running() is not None)
+    findings = (*verdict.findings, *(one.finding() for one in bad))
+    verdict = replace(verdict, first_bad=next(iter(findings), None), findings=findings)
     _answer(invocation, ctx, verdict, lambda: _show_verdict(verdict, path))
 
 
@@ -72,13 +78,15 @@ def rebuild(invocation: Invocation, ctx: click.Context) -> None:
 def _answer(
     invocation: Invocation, ctx: click.Context, found: Verdict | Rebuilt, show: Callable[[], None]
 ) -> None:
-    fields = {
+    fields: Json = {
         "height": found.height,
         "blocks": found.blocks,
         "transactions": found.transactions,
         "ok": found.ok,
         "first_bad": None if found.first_bad is None else _bad_fields(found.first_bad),
     }
+    if isinstance(found, Verdict):
+        fields["findings"] = [bad.as_json() for bad in found.findings]
     invocation.answer(fields, show)
     if not found.ok:
         ctx.exit(1)
@@ -91,6 +99,7 @@ def _bad_fields(bad: FirstBad) -> Json:
         "txid": None if bad.txid is None else bad.txid.hex(),
         "found_txid": None if bad.found_txid is None else bad.found_txid.hex(),
         "rule": str(bad.rule),
+        "fields": [field._asdict() for field in bad.fields],
     }
 
 
@@ -102,8 +111,10 @@ def _show_verdict(verdict: Verdict, path: Path) -> None:
         return
     show.line(show.Cell(f"{path} was changed or damaged", "bold red"))
     _show_bad(verdict.first_bad, [("in order", _counted(verdict))])
-    show.line("stop the node, then remake the book:")
-    show.line(f"  python cli.py --data-dir {shlex.quote(str(path.parent))} rebuild")
+    if len(verdict.findings) > 1:
+        show.line(f"and {count_of(len(verdict.findings) - 1, 'finding')} more; --json has all")
+    show.line("mend it, with the help of peers:")
+    show.line(f"  python cli.py --data-dir {shlex.quote(str(path.parent))} heal")
 
 
 def _show_rebuilt(rebuilt: Rebuilt) -> None:
@@ -135,9 +146,15 @@ def _show_bad(bad: FirstBad, more: Sequence[tuple[str, str]]) -> None:
         ("position", "" if bad.position is None else _position(bad.position)),
         ("txid", "" if bad.txid is None else bad.txid.hex()),
         ("found txid", "" if bad.found_txid is None else bad.found_txid.hex()),
+        *((f"{name} says", _said(said, proof)) for name, said, proof in bad.fields),
         *more,
     ]
     show.fields([(name, value) for name, value in pairs if value])
+
+
+def _said(said: str | None, proof: str | None) -> str:
+    shown = "nothing" if said is None else printable(said)
+    return shown if proof is None else f"{shown}; proven is {printable(proof)}"
 
 
 def _position(position: int) -> str:

@@ -119,6 +119,12 @@ def _books() -> Mapping[str, click.Command]:
     return {"verify": books.verify, "rebuild": books.rebuild}
 
 
+def _healing() -> Mapping[str, click.Command]:
+    from node.cli import healing  # noqa: PLC0415
+
+    return {"heal": healing.heal}
+
+
 def _contacts() -> Mapping[str, click.Command]:
     from node.cli import contacts  # noqa: PLC0415
 
@@ -172,6 +178,7 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     "wallet": _wallets,
     **dict.fromkeys(("network", "config"), _networks),
     **dict.fromkeys(("verify", "rebuild"), _books),
+    "heal": _healing,
     "contact": _contacts,
     "export": _export,
     "statement": _statements,

@@ -89,7 +89,7 @@ def file_faults(book: ReadOnlyBook, most: int) -> list[str]:
 
 
 def foreign_objects(book: ReadOnlyBook) -> list[str]:
-    """Return the names of tables, indexes and triggers that are not as this program makes them, or missing."""
+    """Return the text of tables, indexes and triggers that are not as made here, or missing."""
     rows = book.ask("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
     found = sorted(" ".join(str(row[0]).split()) for row in rows)
     due = sorted(" ".join(statement.split()) for statement in schema.CURRENT.create)

@@ -107,6 +107,11 @@ class Journal:
             )
 
 
+def broken_bytes(content: bytes) -> int:
+    """Return how many bytes of a journal belong to no whole entry."""
+    return len(content) - len(_framed(_frames(content)))
+
+
 def _framed(raws: Iterable[bytes]) -> bytes:
     parts = []
     for raw in raws:
