@@ -21,7 +21,7 @@ from node.ledger.block import network_id
 from node.ledger.entry import Entry, assemble_entry, decode_entry, signed_message, unsigned_message
 from node.ledger.signature import public_key_of, sign
 from tests.acceptance.nodes import QUICK, Lab, Node, until
-from tests.web.browser import listen
+from tests.web.browser import STATIC, listen
 
 pytestmark = pytest.mark.acceptance
 
@@ -205,6 +205,20 @@ def test_a_payment_is_signed_here_seen_pending_and_then_in_the_book(
     assert "In block 1" in page.inner_text("#sent-what")
     expect(page.locator("#key-balance")).to_have_text("97.49 TEST")
     assert page.evaluate("window.same") is True  # nothing was loaded again
+
+
+def test_what_is_looked_over_is_read_from_the_bytes_and_not_from_the_form(page: Page, tmp_path: Path) -> None:
+    text = (STATIC / "js" / "entry.js").read_text(encoding="utf-8")
+    altered = text.replace(
+        "sender, recipient, amount, fee, nonce", "sender, sender, amount + 7, fee, nonce", 2
+    )
+    altered = altered.replace("{ sender, sender, amount + 7, fee", "{ sender, recipient, amount, fee")
+    assert altered != text
+    page.route("**/js/entry.js", lambda route: route.fulfill(body=altered, content_type="text/javascript"))
+    page.reload()
+    review(with_key(page, tmp_path), FRIENDS, "2.50")
+    expect(page.locator("#review-amount")).to_have_text("2.57 TEST")
+    assert facts(page, "review-facts")["To"] == ADDRESS
 
 
 @pytest.mark.parametrize("passphrase, why", [("wrong", "The passphrase is wrong"), ("", "has a passphrase")])

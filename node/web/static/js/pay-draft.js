@@ -2,7 +2,7 @@
  * The payment as it is typed: who, how much, what for; filled in from the page's address.
  */
 
-import { decodeAddress } from "./address.js";
+import { decodeAddress, encodeAddress } from "./address.js";
 import { formatAmount, parseAmount } from "./amount.js";
 import { isText, utf8Length, MAX_TEXT_BYTES } from "./codec.js";
 import { byId, clearErrors, inWords, showError } from "./dom.js";
@@ -14,7 +14,7 @@ const FIELDS = ["to", "amount", "fee", "memo"];
 
 /**
  * @typedef {{networkId: string, prefix: string, decimals: number, minimumFee: number}} Network
- * @typedef {{recipient: Uint8Array, name: string, amount: number, fee: number, memo: string}} Draft
+ * @typedef {{recipient: Uint8Array, amount: number, fee: number, memo: string}} Draft
  */
 
 /** Fill the form from the page's address: /pay?to=&amount=&fee=&memo=. @param {Network} network */
@@ -75,8 +75,8 @@ export function readDraft(network) {
     byId(wrong).focus();
     return null;
   }
-  const { to, amount, fee, memo } = /** @type {any} */ (parts);
-  return { ...to, amount, fee, memo };
+  const { to: recipient, amount, fee, memo } = /** @type {any} */ (parts);
+  return { recipient, amount, fee, memo };
 }
 
 /** @template T @param {string} id @param {() => T} read @returns {T | null} */
@@ -99,7 +99,7 @@ function refusedAt(id, error) {
 
 /**
  * The key of a contact, a payment link or an address that can be spent from. Throws Refusal.
- * @param {string} text @param {Network} network @returns {{recipient: Uint8Array, name: string}}
+ * @param {string} text @param {Network} network @returns {Uint8Array}
  */
 function recipientOf(text, { networkId, prefix }) {
   const contact = Array.from(byId("contacts").options).find((option) => option.value === text);
@@ -113,14 +113,14 @@ function recipientOf(text, { networkId, prefix }) {
       hint,
     );
   }
-  return { recipient, name: nameOf(recipient, prefix) };
+  return recipient;
 }
 
 /** The contact's name of a key, "" where there is none. @param {Uint8Array} key @param {string} prefix */
-function nameOf(key, prefix) {
-  const same = (/** @type {any} */ option) =>
-    String(decodeAddress(prefix, option.dataset.address)) === String(key);
-  return Array.from(byId("contacts").options).find(same)?.value ?? "";
+export function nameOf(key, prefix) {
+  const address = encodeAddress(prefix, key);
+  const contacts = Array.from(byId("contacts").options);
+  return contacts.find((option) => option.dataset.address === address)?.value ?? "";
 }
 
 /** @param {string} memo @returns {string} */

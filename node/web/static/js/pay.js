@@ -7,7 +7,7 @@ import { formatAmount } from "./amount.js";
 import { concat, equal, fromHex, toHex } from "./bytes.js";
 import { byId, code, fillFacts, inWords, link, onSubmit, say } from "./dom.js";
 import { assemble, decodeMessage, messageOf } from "./entry.js";
-import { fillDraft, readDraft } from "./pay-draft.js";
+import { fillDraft, nameOf, readDraft } from "./pay-draft.js";
 import { keySection } from "./pay-key.js";
 import { accountOf, entryOf, follow, submit } from "./pay-node.js";
 import { Refusal } from "./refusal.js";
@@ -27,8 +27,8 @@ const network = {
   minimumFee: Number(dataset.minimumFee),
 };
 
-/** What is being looked over: the bytes to sign, and the contact's name of who is paid. */
-let reviewed = { message: new Uint8Array(), name: "" };
+/** What is being looked over: the bytes to sign. */
+let reviewed = new Uint8Array();
 let stopFollowing = () => {};
 
 const units = (/** @type {number} */ amount) => formatAmount(amount, network.decimals, network.symbol);
@@ -89,7 +89,7 @@ onSubmit("draft", () =>
     }
     const sender = key.publicKey;
     const account = await accountOf(encodeAddress(network.prefix, sender));
-    const { recipient, amount, fee, memo, name } = draft;
+    const { recipient, amount, fee, memo } = draft;
     const said = {
       sender,
       recipient,
@@ -99,18 +99,18 @@ onSubmit("draft", () =>
       nonce: account.next_nonce,
       timestamp_ms: Date.now(),
     };
-    reviewed = { message: messageOf(network.id, said), name };
+    reviewed = messageOf(network.id, said);
     showReview(account);
   }),
 );
 
 /** Show what the bytes say, read from the bytes. @param {{confirmed: number, pending: number}} account */
 function showReview(account) {
-  const fields = decodeMessage(network.id, reviewed.message);
+  const fields = decodeMessage(network.id, reviewed);
   const total = fields.amount + fields.fee;
   byId("review-amount").textContent = units(fields.amount);
   fillFacts(byId("review-facts"), [
-    ["To", whom(fields.recipient, reviewed.name)],
+    ["To", whom(fields.recipient)],
     ["From", code(encodeAddress(network.prefix, fields.sender))],
     ["Fee", units(fields.fee)],
     ["Leaves your account", units(total)],
@@ -123,7 +123,7 @@ function showReview(account) {
   byId("review-short").hidden = total <= free;
   byId("review-short").textContent =
     `This takes ${units(total)}, and the account has ${units(free)} to give. The node will refuse it.`;
-  byId("review-bytes").textContent = toHex(reviewed.message);
+  byId("review-bytes").textContent = toHex(reviewed);
   byId("review-error").hidden = true;
   byId("review").hidden = false;
   byId("payment").hidden = true;
@@ -131,8 +131,9 @@ function showReview(account) {
   byId("review-title").focus();
 }
 
-/** @param {Uint8Array} key @param {string} name @returns {Node} */
-function whom(key, name) {
+/** An address with the owner's name for it. @param {Uint8Array} key @returns {Node} */
+function whom(key) {
+  const name = nameOf(key, network.prefix);
   const address = code(encodeAddress(network.prefix, key));
   if (name === "") {
     return address;
@@ -183,7 +184,7 @@ byId("sign").addEventListener("click", async () => {
 /** Sign what was looked over, and hand it in; where the nonce went to another entry, with the next one. */
 async function signedAndSent() {
   for (let tried = 1; ; tried += 1) {
-    const entry = signed(reviewed.message);
+    const entry = signed(reviewed);
     try {
       await submit(entry.raw);
       return entry;
@@ -224,9 +225,9 @@ async function isKnown(txid) {
 
 /** The same entry with the lowest nonce that is free now; nothing else of it changes. */
 async function takeNextNonce() {
-  const fields = decodeMessage(network.id, reviewed.message);
+  const fields = decodeMessage(network.id, reviewed);
   const { next_nonce: nonce } = await accountOf(encodeAddress(network.prefix, fields.sender));
-  reviewed.message = messageOf(network.id, { ...fields, nonce });
+  reviewed = messageOf(network.id, { ...fields, nonce });
   say(`Another entry of yours came first; signed again as entry number ${nonce}.`);
 }
 
@@ -241,7 +242,7 @@ function showSent(entry) {
   byId("sent").hidden = false;
   fillFacts(byId("sent-facts"), [
     ["Entry", link(`/tx/${toHex(entry.txid)}`, code(toHex(entry.txid)))],
-    ["To", whom(entry.recipient, reviewed.name)],
+    ["To", whom(entry.recipient)],
     ["Amount", units(entry.amount)],
     ["What for", entry.memo === "" ? "nothing said" : bdi(printable(entry.memo))],
   ]);
