@@ -28,7 +28,7 @@ NEEDS: Mapping[str, Callable[[], bool]] = {
 
 LEFT_OUT: Mapping[str, str] = {
     "official": "official vectors (set OFFICIAL_VECTORS to the folder)",
-    "browser": "the page in a browser (install Chromium, or set CHROMIUM to where it is)",
+    "browser": "the page in a browser (needs Chromium: installed, or where CHROMIUM says)",
     "swarm": "hundreds of seeded worlds and edited books (they run when nothing is deselected)",
     "acceptance": "acceptance tests, with real processes and sockets (they run when nothing is deselected)",
 }

@@ -90,10 +90,10 @@ class Cafe:
         """Return the names that the shop has for people."""
         return {name: self.address(key(name)) for name in ("cafe", *GUESTS, *SUPPLIERS)}
 
-    def pay(self, name: str, memo: str, amount: int) -> str:
-        """Return a guest's entry of this moment for the shop, signed, in hex."""
+    def pay(self, name: str, memo: str, amount: int, to: Key | bytes = CAFE) -> str:
+        """Return a guest's entry of this moment, signed, in hex."""
         now_ms = time.time_ns() // 1_000_000
-        return self.chain.entry(key(name), CAFE, amount, memo=memo, timestamp_ms=now_ms).raw.hex()
+        return self.chain.entry(key(name), to, amount, memo=memo, timestamp_ms=now_ms).raw.hex()
 
     def lay(self, folder: Path, owner: Key = CAFE) -> None:
         """Write the data folder of somebody who has the book: the book, the wallet, the contacts."""
