@@ -38,6 +38,16 @@ def address_of(invocation: Invocation, text: str) -> str:
         return Contacts(_path(invocation), address_prefix(invocation)).resolve(text)
 
 
+def address_or_text(invocation: Invocation, text: str) -> str:
+    """Return the address of the contact of this name, else the text: it may be another network's address."""
+    if not _path(invocation).exists():
+        return text
+    from node.cli.offline import address_prefix  # noqa: PLC0415 - the same
+    from node.contacts import Contacts  # noqa: PLC0415
+
+    return Contacts(_path(invocation), address_prefix(invocation)).address_of(text) or text
+
+
 class Names:
     """Addresses as tables and fields show them: by the owner's name where there is one."""
 

@@ -11,6 +11,7 @@ import click
 
 from node.cli.errors import CommandError, refusals
 from node.cli.invocation import Invocation, pass_invocation
+from node.cli.named import address_or_text
 from node.cli.offline import configuration
 from node.cli.options import Command, Group, examples
 from node.cli.signing import read_amount
@@ -74,7 +75,7 @@ def new(
     """
     path = _free_path(name)
     minimum_fee = 1 if min_fee is None else read_amount(min_fee, decimals)
-    holders = _holders(allocations, decimals)
+    holders = _holders(invocation, allocations, decimals)
     bits = _measured_bits()
     parameters = Parameters(
         name=name,
@@ -141,8 +142,10 @@ def write_new(path: Path, text: str) -> None:
         raise CommandError("path", f"cannot write {path} ({error.strerror})", "look at its folder") from None
 
 
-def _holders(allocations: tuple[str, ...], decimals: int) -> tuple[tuple[bytes, int], ...]:
-    """Return (key, amount), keys ascending. The address may be of any network: the key counts."""
+def _holders(
+    invocation: Invocation, allocations: tuple[str, ...], decimals: int
+) -> tuple[tuple[bytes, int], ...]:
+    """Return (key, amount), keys ascending; of a contact, or of an address of any network: the key counts."""
     found: dict[bytes, int] = {}
     for text in allocations:
         address, equals, amount = text.rpartition("=")
@@ -150,8 +153,9 @@ def _holders(allocations: tuple[str, ...], decimals: int) -> tuple[tuple[bytes, 
             raise CommandError(
                 "bad-allocation", f"{text[:80]!a} is not ADDRESS=AMOUNT", "write bean1...=1000"
             )
+        named = address_or_text(invocation, address)
         with refusals(AddressError):
-            key = decode_address(address.lower().rpartition("1")[0], address)
+            key = decode_address(named.lower().rpartition("1")[0], named)
         if key in found:
             raise CommandError("bad-allocation", f"{address} is named twice", "add its amounts up")
         found[key] = read_amount(amount, decimals)

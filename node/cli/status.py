@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from node.cli.invocation import Invocation, pass_invocation
+from node.cli.named import Names
 from node.cli.options import Command, examples
 from node.cli.text import duration, printable, rate, when
 
@@ -44,7 +45,7 @@ def status(invocation: Invocation, *, follow: bool) -> None:
     found = invocation.client().call("status")
     if follow and not found["synced"]:
         found = _follow(invocation, found)
-    invocation.answer(found, lambda: _show(found))
+    invocation.answer(found, lambda: _show(found, Names.of(invocation)))
 
 
 def _follow(invocation: Invocation, found: Json) -> Json:
@@ -58,7 +59,7 @@ def _follow(invocation: Invocation, found: Json) -> Json:
     return found
 
 
-def _show(found: Json) -> None:
+def _show(found: Json, names: Names) -> None:
     from node.cli import show  # noqa: PLC0415 - the same
     from node.ledger.block import network_id  # noqa: PLC0415 - for the word about trying out alone
     from node.ledger.params import BUILT_IN  # noqa: PLC0415
@@ -80,8 +81,12 @@ def _show(found: Json) -> None:
             ("peers", str(found["peers"])),
             ("pending", str(found["pending"])),
             ("mining", mining["mode"] + (f", {rate(mining['hashrate'])}" if mining["hashrate"] else "")),
-            ("address", found["address"]),
-            *([("mining pays", mining["address"])] if mining["address"] != found["address"] else []),
+            ("address", names.full(found["address"])),
+            *(
+                [("mining pays", names.full(mining["address"]))]
+                if mining["address"] != found["address"]
+                else []
+            ),
             ("clock", _clock(found["clock_offset_ms"] if found["peers"] else None)),
             ("last switch", _switch(found["last_reorg"])),
             ("to rewrite", _rewrite(found["rewrite_cost_s"])),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.cli.conftest import ANN, BOB, Shell, address
-from tests.fake_node import FakeNode
+from tests.fake_node import OWNER, FakeNode
 
 
 def test_a_contact_is_added_listed_and_removed(shell: Shell) -> None:
@@ -70,3 +72,15 @@ def test_a_broken_file_is_told_of_and_keeps_nobody_from_looking(shell: Shell, no
     assert error["code"] == "bad-config"
     assert "contacts.toml:1:" in error["message"]
     assert shell.fail("send", "bob", "1", status=2)["code"] == "bad-config"
+
+
+def test_a_new_network_can_give_to_a_contact(shell: Shell, tmp_path: Path) -> None:
+    shell.ask("contact", "add", "bob", address(BOB))
+    shell.ask("network", "new", "shop", "--allocate", "bob=5")
+    assert address(BOB)[5:-6] in (tmp_path / "shop.toml").read_text()
+    assert shell.fail("network", "new", "bar", "--allocate", "bobb=5", status=2)["code"] == "bad-address"
+
+
+def test_ones_own_address_is_shown_with_its_name(shell: Shell) -> None:
+    shell.ask("contact", "add", "till", address(OWNER))
+    assert f"{address(OWNER)} (till)" in shell.type("status", columns=160).stdout
