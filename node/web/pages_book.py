@@ -238,13 +238,13 @@ def proof_of(stored: StoredBlock, position: int) -> Proof:
     leaves = stored.sane.leaves
     neighbours = merkle.inclusion_proof(leaves, position)
     at, steps = leaves[position], []
-    for neighbour, is_left in zip(neighbours, _sides(position, len(leaves)), strict=True):
+    for neighbour, is_left in zip(neighbours, sides(position, len(leaves)), strict=True):
         at = merkle.node_hash(neighbour, at) if is_left else merkle.node_hash(at, neighbour)
         steps.append(Step(neighbour.hex(), is_left, at.hex()))
     return Proof(leaves[position].hex(), tuple(steps), stored.sane.block.body.entries_root.hex(), len(leaves))
 
 
-def _sides(index: int, size: int) -> list[bool]:
+def sides(index: int, size: int) -> list[bool]:
     """Return for each step from a leaf to the root whether the neighbour is on the left."""
     sides: list[bool] = []
     low, high = 0, size

@@ -36,6 +36,8 @@ async def peers(request: Request) -> Response:
     """Show the peers around this node."""
     shared = shared_of(request)
     found = await shared.node.get("peers")
+    if not context_of(request).is_local(request):
+        found = [_for_all(number, peer) for number, peer in enumerate(found, 1)]
     status = await shared.node.get("status")
     return page(
         request,
@@ -45,6 +47,12 @@ async def peers(request: Request) -> Response:
         dots=pictures.peer_dots(found, status["height"]),
         drawn=pictures.MAX_DRAWN,
     )
+
+
+def _for_all(number: int, peer: Json) -> Json:
+    """Return a peer as viewers on other machines see it: who and where it is, is for the owner."""
+    private = {"name": f"peer {number}", "address": f"peer {number}", "node_id": str(number)}
+    return peer | private | {"bytes_in": None, "bytes_out": None}
 
 
 async def tips(request: Request) -> Response:
@@ -139,6 +147,7 @@ async def log(request: Request) -> Response:
 async def health(request: Request) -> Response:
     """Show how the node is, what its audit found, and the last reorganisation."""
     context, shared = context_of(request), shared_of(request)
+    is_local = context.is_local(request)
     status, info, audit, disk = await asyncio.gather(
         shared.status(),
         shared.node.maybe("info"),
@@ -150,7 +159,7 @@ async def health(request: Request) -> Response:
         "health.html",
         status=status,
         info=info,
-        audit=audit,
+        audit=audit if is_local else None,
         disk=disk,
         progress=context.index.progress if context.index is not None else None,
     )

@@ -17,15 +17,20 @@ from node.contacts import Contacts
 from node.ledger.address import encode_address
 from node.ledger.entry import Entry
 from node.paths import contacts_file
+from node.query import Query
+from node.storage.page_index import NAME as INDEX_NAME
+from node.storage.page_index import PageIndex
 from node.storage.sqlite import BOOK_NAME
 from node.web.app import create_app
 from node.web.books import Books
 from node.web.context import Context
 from node.web.hub import Hub
+from node.web.index import Indexer, step
 from node.web.local_socket import LocalSocket
 from node.web.security import Hosts
 from tests.building import Built, ChainBuilder, Key
 from tests.fake_node import FakeNode, Served, served
+from tests.memory_book import MemoryBook
 from tests.storage.filling import ANN, PARAMETERS, filled_book, sample_chain
 
 HOST: Final = "127.0.0.1:10000"
@@ -66,27 +71,40 @@ def address(owner: Key) -> str:
 
 
 @contextmanager
-def site(folder: Path, blocks: int = 6, entries: int = 3, hosts: Hosts | None = None) -> Iterator[Site]:
+def site(
+    folder: Path, blocks: int = 6, entries: int = 3, hosts: Hosts | None = None, *, indexed: bool = False
+) -> Iterator[Site]:
     """Make a site in a folder; the node answers on its socket until the end of the block."""
     folder.mkdir(mode=0o700, exist_ok=True)
     chain, built, book = _laid(blocks, entries)
     (folder / BOOK_NAME).write_bytes(book)
     node = FakeNode(chain, built[-1], folder)
+    books = Books(folder / BOOK_NAME, PARAMETERS)
     with served(node) as serving:
         context = Context(
             parameters=PARAMETERS,
             network_id=chain.network_id,
             data_dir=folder,
-            books=Books(folder / BOOK_NAME, PARAMETERS),
+            books=books,
             socket=LocalSocket(folder),
             events=Hub(folder),
             hosts=hosts or Hosts("127.0.0.1", 10_000),
             contacts=Contacts(contacts_file(folder), PARAMETERS.prefix),
+            index=_indexed(folder, chain, built[-1], books) if indexed else None,
         )
         try:
             yield Site(create_app(context), context, chain, built, node, serving)
         finally:
             context.books.close()
+
+
+def _indexed(folder: Path, chain: ChainBuilder, tip: Built, books: Books) -> Indexer:
+    """Return the page's index, up to the tip."""
+    indexer = Indexer(PageIndex(folder / INDEX_NAME, chain.network_id), books)
+    query = Query(MemoryBook(chain, tip), PARAMETERS)
+    while not indexer.progress.complete:
+        indexer.progress = step(indexer.index, query)
+    return indexer
 
 
 @cache
