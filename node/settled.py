@@ -170,7 +170,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "few-copies",
         "likely",
         lambda f: f.having * 2 <= f.peers,
-        lambda f: f"{_depth(f)}, but only {_of(f.having, f.peers)} know that block",
+        lambda f: f"{_depth(f)}, but that block is known to only {_of(f.having, f.peers)}",
     ),
     Rule(
         "near-branch",
@@ -191,7 +191,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "settled",
         "yes",
         lambda _: True,
-        lambda f: f"{_depth(f)}, {_of(f.having, f.peers)} know that block, and there is no rival{_cost(f)}",
+        lambda f: f"{_depth(f)}, known to {_of(f.having, f.peers)}, and there is no rival{_cost(f)}",
     ),
 )
 """Tried from the top; the first that applies decides, and the last always does."""

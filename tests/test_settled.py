@@ -77,7 +77,7 @@ def test_each_rule_of_the_table_decides_on_its_own_side_of_the_line(
         (CONFIRMED._replace(rewrite_s=600), "would need 10 min to rewrite it"),
         (CONFIRMED._replace(rewrite_s=7_200), "would need 2 h to rewrite it"),
         (CONFIRMED._replace(rewrite_s=10**6), "would need 11 days to rewrite it"),
-        (CONFIRMED, "it is 6 blocks deep, 2 of 3 peers know that block, and there is no rival"),
+        (CONFIRMED, "it is 6 blocks deep, known to 2 of 3 peers, and there is no rival"),
     ],
 )
 def test_the_reason_says_in_words_what_decided(facts: Facts, said: str) -> None:

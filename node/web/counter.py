@@ -52,7 +52,7 @@ async def counter(request: HttpRequest) -> Response:
     except (RequestsError, PathError) as error:
         trouble = error
     listed = kept[::-1][: till.LISTED_REQUESTS]
-    return page(
+    shown = page(
         request,
         "counter.html",
         day=day,
@@ -61,6 +61,9 @@ async def counter(request: HttpRequest) -> Response:
         requests=[(one, one.state(now_ms)) for one in listed],
         trouble=trouble,
     )
+    # Under `no-referrer` browsers send a form from "null", which could be any page: `security` refuses that.
+    shown.headers["Referrer-Policy"] = "same-origin"
+    return shown
 
 
 async def make(request: HttpRequest) -> Response:

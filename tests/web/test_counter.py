@@ -100,6 +100,11 @@ async def test_a_request_that_nobody_can_pay_is_not_kept(made: Site, form: str) 
     assert requests.read(made.context.data_dir) == []
 
 
+async def test_browsers_say_where_the_form_is_from(made: Site) -> None:
+    async with visitor(made) as visiting:
+        assert (await visiting.get("/counter")).headers["referrer-policy"] == "same-origin"
+
+
 async def test_a_page_elsewhere_cannot_make_one(made: Site) -> None:
     async with visitor(made) as visiting:
         headers = {"Origin": "http://evil.example"}
