@@ -114,6 +114,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.web.check",),
     ("node.web.pages_book", "node.web.pages_node", "node.web.pages_search"),
     ("node.web.pages", "node.web.pay", "node.web.counter"),
+    ("node.web.warming",),
     ("node.web.app",),
     ("node.web.__main__",),
     # What people type.

@@ -19,14 +19,16 @@ from node.web.packing import Packing
 from node.web.rendering import STATIC
 from node.web.security import Guard
 from node.web.shared import make_shared
+from node.web.warming import keep_warm
 
 
 def create_app(context: Context) -> Starlette:
     """Return the application over a context; its lifespan listens to the node and closes the context."""
+    shared = make_shared(context)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [create_task(context.events.run())]
+        tasks = [create_task(context.events.run()), create_task(keep_warm(context, shared))]
         if context.index is not None:
             tasks.append(create_task(context.index.run(context.events)))
         try:
@@ -57,5 +59,5 @@ def create_app(context: Context) -> Starlette:
     )
     app.router.redirect_slashes = False  # a redirect would repeat the Host header to whoever sent it
     app.state.context = context
-    app.state.shared = make_shared(context)
+    app.state.shared = shared
     return app
