@@ -36,6 +36,8 @@ web = false
 web_host = "::"
 web_port = 9101
 web_names = ["shop.lan", "Book.example"]
+audit = "6h"
+heal = "auto"
 
 [[peers]]
 name = "alice"
@@ -111,9 +113,11 @@ def test_every_key_of_the_file_arrives_with_its_line(tmp_path: Path) -> None:
         "web_host": "peers.toml:14",
         "web_port": "peers.toml:15",
         "web_names": "peers.toml:16",
+        "audit": "peers.toml:17",
+        "heal": "peers.toml:18",
         "network": "default (built in, for trying out)",
-        "peers.alice": "peers.toml:18",
-        "peers.[2001:db8::7]:9000": "peers.toml:23",
+        "peers.alice": "peers.toml:20",
+        "peers.[2001:db8::7]:9000": "peers.toml:25",
     }
     assert {setting.name: setting.value for setting in config.settings}["peers.alice"] == (
         f"192.0.2.7:9000, identity {IDENTITY}"

@@ -58,7 +58,7 @@ def test_a_first_start_that_was_cut_short_while_it_made_the_book_is_begun_again(
 
     monkeypatch.setattr(startup, "open_book", make_half)
     with pytest.raises(BookFault, match="killed"):
-        startup._open_and_run(settings)
+        startup._open_and_run(settings, heal=False, auto=False)
     assert (tmp_path / BOOK_NAME).read_bytes() == b""
     assert not _check_book(tmp_path, settings)
 
@@ -93,7 +93,7 @@ def test_a_damaged_memory_without_a_book_is_refused_with_what_to_do(tmp_path: Pa
 def test_what_halts_a_node_is_told_once_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def halt(_: Config) -> int:
+    def halt(_: Config, **__: object) -> int:
         raise NodeHalted("the disk is full", "free some space")
 
     monkeypatch.setattr("node.startup._open_and_run", halt)

@@ -20,7 +20,7 @@ from tests.cli.test_look import WIDTHS, widest
 from tests.storage.filling import PARAMETERS, filled_book, sample_chain
 
 FIELDS = {"height", "blocks", "transactions", "ok", "first_bad"}
-BAD = {"height", "position", "txid", "found_txid", "rule"}
+BAD = {"height", "position", "txid", "found_txid", "rule", "fields"}
 
 
 @pytest.fixture
@@ -44,7 +44,10 @@ def edit_memo(folder: Path, height: int) -> None:
 def test_a_book_in_order_is_said_to_be(lonely: Shell, book: tuple[ChainBuilder, list[Built]]) -> None:
     found = lonely.ask("verify")
     entries = sum(len(block.entries) for block in book[1])
-    assert found == {"height": 6, "blocks": 7, "transactions": entries, "ok": True, "first_bad": None}
+    assert found == {
+        **{"height": 6, "blocks": 7, "transactions": entries, "ok": True, "first_bad": None},
+        "findings": [],
+    }
     assert lonely.type("verify").stdout.startswith("ok: 7 blocks, ")
 
 
@@ -53,9 +56,11 @@ def test_a_changed_byte_is_named_and_the_status_is_1(
 ) -> None:
     edit_memo(lonely.folder, 3)
     found = lonely.ask("verify", status=1)
-    assert set(found) == FIELDS
+    assert set(found) == FIELDS | {"findings"}
     assert set(found["first_bad"]) == BAD
     assert (found["ok"], found["height"], found["first_bad"]["height"]) == (False, 6, 3)
+    assert [field["name"] for field in found["first_bad"]["fields"]] == ["txid", "recipient"]
+    assert found["findings"][0]["fields"] == found["first_bad"]["fields"]
     shown = lonely.type("verify")
     assert shown.exit_code == 1
     assert "was changed or damaged" in shown.stdout
