@@ -492,7 +492,8 @@ class Daemon:
 
     def seen(self, txid: bytes) -> Seen:
         """Return what this node sees of an entry beyond its book."""
-        return report.seen(self.core, read_clock(), txid)
+        findings = int(self._audit.summary()["findings"] or 0)
+        return report.seen(self.core, read_clock(), txid, findings=findings)
 
     def open_book(self) -> ReadOnlyBook:
         """Open the durable book for reading, on the calling thread."""
