@@ -18,6 +18,8 @@ from node.ledger.params import Parameters
 from node.settled import NEAR, STOOD_INTERVALS, Facts, Settled, settled
 from node.storage.port import BlockRecord, Standing
 
+MAX_LEAVES: Final = 128
+"""Ends of branches that are weighed, the last to arrive: each took the work of a block."""
 MAX_BRANCHES: Final = 4
 """Branches near the tip that are looked at, the heaviest first."""
 MAX_BRANCH_BLOCKS: Final = 8
@@ -59,8 +61,8 @@ class Book(Protocol):
     def body(self, block_id: int) -> bytes | None:
         """Return the raw bytes as stored, None where there are none."""
 
-    def leaves(self) -> list[BlockRecord]:
-        """Return the blocks without children."""
+    def leaves(self, limit: int | None = None) -> list[BlockRecord]:
+        """Return the blocks without children; with a limit, the last to arrive."""
 
 
 def weigh(book: Book, parameters: Parameters, found: Json, seen: Seen) -> Settled:
@@ -97,7 +99,11 @@ def weigh(book: Book, parameters: Parameters, found: Json, seen: Seen) -> Settle
 def _near_branches(book: Book, tip: BlockRecord) -> Iterator[tuple[BlockRecord, int]]:
     """Yield (last block, height of the fork) of side branches that lack little work, the heaviest first."""
     near = tip.work - NEAR * _work_of(book, tip)
-    rivals = [leaf for leaf in book.leaves() if leaf.work > near and leaf.standing is not Standing.CONDEMNED]
+    rivals = [
+        leaf
+        for leaf in book.leaves(MAX_LEAVES)
+        if leaf.work > near and leaf.standing is not Standing.CONDEMNED
+    ]
     for leaf in sorted(rivals, key=lambda leaf: (-leaf.work, leaf.id))[:MAX_BRANCHES]:
         fork = _fork_height(book, leaf)
         if fork < leaf.height and fork < tip.height:

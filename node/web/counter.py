@@ -42,8 +42,8 @@ _FIELDS: Final = 4
 async def counter(request: HttpRequest) -> Response:
     """Show a day's takings, the last payments, and the requests."""
     context, query = context_of(request), request.query_params
-    account, own = query.get("account"), (await context.call("info"))["address"]
-    address = own if account is None else encode_address(context.prefix, key_of(account, context.prefix))
+    own = (await context.call("info"))["address"]
+    address = _account(context, query.get("account")) or own
     day = await till.day_of(context, address, _day(query.get("date")))
     now_ms, trouble = _now_ms(), None
     kept: list[Request] = []
@@ -64,6 +64,14 @@ async def counter(request: HttpRequest) -> Response:
     # Under `no-referrer` browsers send a form from "null", which could be any page: `security` refuses that.
     shown.headers["Referrer-Policy"] = "same-origin"
     return shown
+
+
+def _account(context: Context, text: str | None) -> str | None:
+    """Return the address that was named, by itself or as a contact; None where nobody was. Raises WebError."""
+    if not text:
+        return None
+    known = context.contacts.address_of(text) if context.contacts is not None else None
+    return known or encode_address(context.prefix, key_of(text, context.prefix))
 
 
 async def make(request: HttpRequest) -> Response:
