@@ -67,7 +67,7 @@ async def counter(request: HttpRequest) -> Response:
 
 
 def _account(context: Context, text: str | None) -> str | None:
-    """Return the address that was named, by itself or as a contact; None where nobody was. Raises WebError."""
+    """Return the address of this text or contact; None where nobody was named. Raises WebError."""
     if not text:
         return None
     known = context.contacts.address_of(text) if context.contacts is not None else None
