@@ -18,7 +18,7 @@ from node.mempool import load_dump
 from node.peers.book import VERSION as PEERS_VERSION
 from node.private import PathError, read_bounded
 from node.remembered import FILE_NAME as MEMORY_NAME
-from node.remembered import Forgotten, remembered
+from node.remembered import Forgotten, network_of, remembered
 from node.sealed import Unreadable, unseal
 from node.storage.journal import broken_bytes
 from node.wallet import BrokenWallet
@@ -47,7 +47,7 @@ def bad_files(folder: Path, parameters: Parameters, *, live: bool) -> list[BadFi
         (folder / PEERS_NAME, lambda: _sealed(folder / PEERS_NAME)),
         (folder / PENDING_NAME, lambda: _pending(folder / PENDING_NAME, parameters)),
         (folder / identity.FILE_NAME, lambda: identity.load_or_create(folder)),
-        (folder / MEMORY_NAME, lambda: remembered(folder)),
+        (folder / MEMORY_NAME, lambda: _memory(folder, parameters)),
         (
             paths.contacts_file(folder),
             lambda: Contacts.load(paths.contacts_file(folder), parameters.prefix),
@@ -66,6 +66,11 @@ def bad_files(folder: Path, parameters: Parameters, *, live: bool) -> list[BadFi
     wallets = wallet.list_wallets(paths.wallets_folder(folder))
     found += [BadFile(one.path, one.error.message) for one in wallets if isinstance(one, BrokenWallet)]
     return found
+
+
+def _memory(folder: Path, parameters: Parameters) -> None:
+    if remembered(folder) != network_of(parameters):
+        raise Unreadable("it names another network than the book's")
 
 
 def _sealed(path: Path) -> None:

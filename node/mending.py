@@ -110,5 +110,6 @@ def _known(folder: Path) -> list[Endpoint]:
     with suppress(FileNotFoundError, PathError, Unreadable, TypeError, ValueError, IndexError):
         saved = unseal(PEERS_VERSION, read_bounded(folder / PEERS_NAME, _MAX_BYTES))
         if isinstance(saved, tuple):
-            return [Endpoint(str(row[0]), int(row[1])) for row in saved[2]]
+            _, met, addresses = saved  # met: those that it was told of by flags stand there alone
+            return list(dict.fromkeys(Endpoint(str(row[0]), int(row[1])) for row in (*met, *addresses)))
     return []

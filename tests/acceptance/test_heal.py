@@ -30,11 +30,14 @@ class Two(NamedTuple):
 def network_file(lab: Lab, settings: str) -> Path:
     """Write a network with settings for a node before it."""
     path = lab.network(QUICK, "with-settings.toml")
-    path.write_text(settings + path.read_text(encoding="utf-8"), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    table = "[node]\n"
+    text = text.replace(table, table + settings, 1) if table in text else table + settings + text
+    path.write_text(text, encoding="utf-8")
     return path
 
 
-def two_nodes(lab: Lab, settings: str = '[node]\naudit = "1s"\n') -> Two:
+def two_nodes(lab: Lab, settings: str = 'audit = "1s"\n') -> Two:
     """Start two, pay, and edit the memo in the copy of the second while it is stopped."""
     ann = lab.node("ann", "--mine", "off", network=lab.network(QUICK)).start()
     bob = lab.node("bob", "--mine", "off", network=network_file(lab, settings), peers=[ann.address]).start()
@@ -85,7 +88,7 @@ def _is_back(node: Node) -> bool:
 
 
 def test_a_node_that_may_heal_itself_does(lab: Lab) -> None:
-    two = two_nodes(lab, '[node]\naudit = "1s"\nheal = "auto"\n')
+    two = two_nodes(lab, 'audit = "1s"\nheal = "auto"\n')
     two.bob.start()
     until(lambda: _is_back(two.bob), "the node mends its book")
     assert body_of(two.bob, two.height) == two.good
@@ -109,6 +112,8 @@ def test_with_no_peer_there_it_says_what_is_missing_and_changes_nothing(lab: Lab
     before = (two.bob.folder / BOOK_NAME).read_bytes()
     found = two.bob.cli("heal", status=1)
     assert not found["healed"]
+    assert len(found["distrusted"]) == 1
+    assert two.ann.address in found["distrusted"][0]
     assert any(f"at height {two.height}: no peer has it" in text for text in found["unhealed"])
     assert (two.bob.folder / BOOK_NAME).read_bytes() == before
 
