@@ -118,14 +118,15 @@ class _Branch(NamedTuple):
 
 _ROW: Final = 36
 _LANE: Final = 34
-_LEFT: Final = 96
+_LEFT: Final = 84
 """Of the main chain; heights are written to the left of it."""
-_LABEL: Final = 230
+_LETTER: Final = 8
+"""Of a label, about."""
 _TONES: Final = {"active": "good", "valid-fork": "accent", "headers-only": "soft", "invalid": "bad"}
 WORDS: Final = {
     "active": "the book",
-    "valid-fork": "valid, but not the heaviest",
-    "headers-only": "headers only, not proven",
+    "valid-fork": "valid, but lighter",
+    "headers-only": "headers only",
     "invalid": "breaks a rule",
 }
 """What the states of branches mean, for people."""
@@ -161,7 +162,7 @@ def block_tree(tips: Sequence[Json]) -> Tree:
         blocks += [
             TreeBlock(x, y_of[at], tone, at == branch.tip, label if at == branch.tip else "") for at in steps
         ]
-    width = _LEFT + _LANE * lanes.count + _LABEL
+    width = max(block.x + _LETTER * (len(block.label) + 3) for block in blocks)
     return Tree(width, rows[-1].y + _ROW, rows, blocks, lines, len(sides) - len(drawn))
 
 
@@ -187,14 +188,9 @@ class _Lanes:
     def __init__(self) -> None:
         self._taken: list[list[tuple[int, int]]] = []
 
-    @property
-    def count(self) -> int:
-        return len(self._taken)
-
     def place(self, low: int, high: int) -> int:
         """Return the lane of a branch, from 1."""
         for number, taken in enumerate(self._taken, 1):
-            # A label takes a row of its own, so what is near is not put beside it.
             if all(high < other_low or low > other_high for other_low, other_high in taken):
                 taken.append((low, high))
                 return number

@@ -25,13 +25,13 @@ class Recent:
     def blocks(self, query: Query, limit: int, before: int | None = None) -> list[Json]:
         """Return blocks of the main chain below height `before`, newest first, with their last entries.
 
-        The fields of `Query.part_of_block`; at most NEWEST entries each, the last one first, with the
-        confirmations of when they were read. Raises BookDamaged, StorageFault.
+        The fields of `Query.part_of_block`; at most NEWEST entries each, the last that were paid
+        first, with the confirmations of when they were read. Raises BookDamaged, StorageFault.
         """
 
         def read(name: bytes) -> Json:
             found = query.part_of_block(name, -NEWEST, NEWEST)
-            found["entries"].reverse()
+            found["entries"].sort(key=lambda entry: int(entry["timestamp_ms"]), reverse=True)
             return found
 
         return [self._kept.of(header.hash, read) for header in query.headers(limit, before)]

@@ -80,7 +80,7 @@ function draw(section, times, values) {
         stroke: colour("--accent"),
         fill: kind.bars ? colour("--accent-soft") : undefined,
         width: 1.75,
-        points: { show: times.length < 60 && !kind.bars },
+        points: { show: times.length < 60 && !kind.bars, fill: colour("--accent") },
         paths: kind.bars ? uPlot.paths.bars({ size: [0.7, 48] }) : undefined,
         value: (_, value) => (value === null || value === undefined ? "–" : kind.show(value)),
       },
