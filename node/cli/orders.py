@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import re
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -15,6 +16,8 @@ from node.corrections import correcting_memo
 from node.payment_uri import SCHEME, Scale, UriError, parse_payment
 
 Json = dict[str, Any]
+
+_AMOUNT: Final = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
 class Order(NamedTuple):
@@ -70,6 +73,8 @@ def correcting(invocation: Invocation, txid: str, payer: str, order: Order) -> O
 
     Raises CommandError: there is no such entry, or the payer has no part in it.
     """
+    if order.to is not None and order.amount is None and _AMOUNT.fullmatch(order.to):
+        order = order._replace(to=None, amount=order.to)  # whom is known already: the one word is how much
     client = invocation.client()
     found = client.call("tx", txid=full_txid(client, txid))
     if found["sender"] is None:

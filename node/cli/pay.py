@@ -67,6 +67,7 @@ def _is_value(args: list[str], word: str) -> bool:
         "send 'indelible:bean1...?amount=7.50&memo=coffee'    a payment link",
         "send bean1... 0 --memo 'key handed over'    a record, no money",
         "send --corrects 9f3c2a81d0 --memo 'was tea'    a mistake: nothing is erased",
+        "send --corrects 9f3c2a81d0 7.50   and the money back",
         "send bean1... 3 --from till --fee 0.05",
     ),
 )
@@ -91,8 +92,8 @@ def send(
 ) -> None:
     """Pay AMOUNT, in decimal units, to the address or contact TO, or what a payment link asks for.
 
-    With --corrects, TO is the other one of the two whose entry it was, and AMOUNT nothing: name the amount of
-    a refund.
+    With --corrects, TO is the other one of the two whose entry it was, and AMOUNT is nothing where none is
+    named: type the amount of a refund alone.
     """
     info = invocation.info()
     wallet = load_wallet(_wallets_of(info), source or info["wallet"])

@@ -58,6 +58,8 @@ def test_a_correction_goes_to_the_other_party_with_a_reference(shell: Shell, nod
     entry = sent(node, shell.ask("send", "--corrects", paid["txid"][:10], "--memo", "was tea")["txid"])
     assert (entry.sender, entry.recipient, entry.amount) == (OWNER.public, BOB.public, 0)
     assert entry.memo == f"corrects {paid['txid']} was tea"
+    refund = shell.ask("send", "--corrects", paid["txid"], "1.50")
+    assert sent(node, refund["txid"]).amount == 1_50
     again = shell.ask("send", address(BOB), "2", "--corrects", paid["txid"])
     assert sent(node, again["txid"]).amount == 2_00
     assert sent(node, again["txid"]).memo == f"corrects {paid['txid']}"
