@@ -39,7 +39,7 @@ def test_every_peer_is_inside_the_picture_and_apart_from_this_node(
     assert len(dots) == min(len(found), MAX_DRAWN)
     for dot in dots:
         assert abs(dot.x) <= 210
-        assert -170 <= dot.label_y <= 180
+        assert -180 <= dot.label_y <= 180
         assert math.hypot(dot.x, dot.y) > 60
 
 
