@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from node.ledger.params import Parameters
 from node.query import Query
+from node.storage.port import StorageFault
 from node.storage.reading import ReadOnlyBook, open_read_only
 
 T = TypeVar("T")
@@ -56,15 +57,18 @@ class Books:
 
     def _answer(self, question: Callable[[ReadOnlyBook], T]) -> T:
         book, opened = self._take()
+        is_sound = True
         try:
             with book.snapshot():
-                answer = question(book)
-        except BaseException:
-            # A fault of the file may be this handle's alone, and an answer that says so costs no speed.
-            book.close()
+                return question(book)
+        except StorageFault:
+            is_sound = False  # it may be this handle's alone: the next question gets another
             raise
-        self._idle.append((book, opened))
-        return answer
+        finally:
+            if is_sound:
+                self._idle.append((book, opened))
+            else:
+                book.close()
 
     def _take(self) -> tuple[ReadOnlyBook, tuple[int, int]]:
         there = _identity_of(self._path)

@@ -60,5 +60,8 @@ def shows_pages(request: Request) -> bool:
     return not path.startswith(("/api/", "/static/", "/events", "/qr")) and path != "/api"
 
 
-HANDLERS: Final[Mapping[Any, Callable[[Request, Exception], Any]]] = dict.fromkeys(faults.HANDLERS, answer)
+HANDLERS: Final[Mapping[Any, Callable[[Request, Exception], Any]]] = {
+    **dict.fromkeys(faults.KNOWN, answer),
+    Exception: faults.answer_bug,
+}
 """For Starlette."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from node.web.answers import WebError, error_response
 from node.web.books import TooBusy
 from node.web.hub import TooManyBrowsers
 from node.web.local_socket import NodeRefused
+from node.web.security import HEADERS
 
 _SOON: Final = {"Retry-After": "1"}
 _STATUS_OF_CODE: Final = {
@@ -69,13 +69,16 @@ def _status_of(refused: NodeRefused) -> int:
     return 500 if refused.number == LOCAL_FAULT else 422
 
 
-async def _answer(request: Request, fault: Exception) -> Response:
-    return error_response(web_error(fault), request.url.path)
+async def answer_bug(request: Request, _: Exception) -> Response:
+    """Answer for a fault of the program, which is raised again behind this and so told in the log."""
+    fault = WebError(500, "internal-error", "a fault of the program; the node's log has the details")
+    response = error_response(fault, request.url.path)
+    response.headers.update(HEADERS)  # Starlette answers this in front of what else would add them
+    return response
 
 
-_FAULTS: Final = (
+KNOWN: Final = (
     *(WebError, NodeRefused, NotFound, BadTip, ChainChanged, BookDamaged, StorageFault),
     *(TooBusy, TooManyBrowsers, HTTPException),
 )
-HANDLERS: Final[Mapping[Any, Callable[[Request, Exception], Any]]] = dict.fromkeys(_FAULTS, _answer)
-"""For Starlette."""
+"""What `web_error` takes."""

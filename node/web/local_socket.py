@@ -57,6 +57,8 @@ class LocalSocket:
             answer = asyncio.get_running_loop().create_future()
             self._waiting[number] = answer
             try:
+                if writer.is_closing():  # it broke just now, and nobody would answer
+                    raise _gone()
                 writer.write(line_of(method, number, params))
                 async with asyncio.timeout(CALL_S):
                     message = await answer
