@@ -173,11 +173,12 @@ class Lab:
             shutil.copytree(kept, folder)
         return folder
 
-    def start(self, folder: Path, peers: Sequence[Node] = ()) -> Node:
-        """Start a daemon that mines only when asked, and wait until its socket answers."""
-        port = _free_port()
+    def start(self, folder: Path, peers: Sequence[Node] = (), *, web_port: int | None = None) -> Node:
+        """Start a daemon that mines only when asked, with a page if a port is given; wait for its socket."""
+        port = free_port()
         command = [sys.executable, "-m", "node", "--config", str(self._config), "--data-dir", str(folder)]
-        command += ["--port", str(port), "--mine", "off", "--no-discovery", "--no-web"]
+        command += ["--port", str(port), "--mine", "off", "--no-discovery"]
+        command += ["--no-web"] if web_port is None else ["--web-port", str(web_port)]
         for peer in peers:
             command += ["--peer", peer.address]
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -265,7 +266,8 @@ def _connected(process: subprocess.Popen[bytes], folder: Path) -> Client:
     raise GaveUp("its socket does not answer")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
