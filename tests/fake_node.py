@@ -95,6 +95,7 @@ class FakeNode:
             "rewrite_cost_s": 12,
             "uptime_s": 34,
             "version": "1.2.3",
+            "page": None,
         } | self.status_changes
 
     def peers(self) -> list[Json]:

@@ -92,6 +92,7 @@ def _show(found: Json, names: Names) -> None:
             ("to rewrite", _rewrite(found["rewrite_cost_s"])),
             ("up for", duration(found["uptime_s"])),
             ("version", found["version"]),
+            ("page", found["page"] or "none"),
         ]
     )
 

@@ -27,6 +27,7 @@ STATUS = {
         "rewrite_cost_s",
         "uptime_s",
         "version",
+        "page",
     ),
 }
 
@@ -58,9 +59,11 @@ def test_people_read_durations_rates_and_reasons(shell: Shell, node: FakeNode) -
         "uptime_s": 3_700,
         "mining": {"mode": "on", "hashrate": 1_234_567, "address": "test1other"},
         "last_reorg": {"time_ms": 1_700_000_000_000, "fork_height": 7},
+        "page": "http://127.0.0.1:10000/",
     }
     shown = shell.type("status").stdout
     for said in (
+        "http://127.0.0.1:10000/",
         *("no: behind peer bob", "1.5 s ahead of its peers", "1 day 3 h", "1 h 1 min", "1.2 MH/s"),
         *("test1other", "from height 7", "2023-11-14 22:13:20 +00:00"),
     ):
