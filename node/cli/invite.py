@@ -39,7 +39,7 @@ _NO_PORT: Final = 9
     epilog=examples(
         "invite ann                              writes ann.toml",
         "invite ann -o for-ann.toml --me shop",
-        "invite ann --address shop.example:9000  where she reaches you, if you know better",
+        "invite ann --address shop.example:9000  where you are",
     ),
 )
 @click.argument("name")

@@ -64,9 +64,9 @@ def _is_value(args: list[str], word: str) -> bool:
     epilog=examples(
         "send bean1... 7.50 --memo 'two coffees'",
         "send ann 7.50                     a contact: see `contact add`",
-        "send 'indelible:bean1...?amount=7.50&memo=coffee'    a payment link",
+        "send 'indelible:bean1...?amount=7.50&memo=coffee'   a link",
         "send bean1... 0 --memo 'key handed over'    a record, no money",
-        "send --corrects 9f3c2a81d0 --memo 'was tea'    a mistake: nothing is erased",
+        "send --corrects 9f3c2a81d0 --memo 'was tea'",
         "send --corrects 9f3c2a81d0 7.50   and the money back",
         "send bean1... 3 --from till --fee 0.05",
     ),

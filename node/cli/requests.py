@@ -41,8 +41,8 @@ _STYLES: Final = {"paid": "bold green", "open": "yellow", "expired": "red"}
     cls=Command,
     epilog=examples(
         "request 7.50 --memo 'two coffees'",
-        "request 7.50 --wait 300         stay for up to five minutes, until it is paid",
-        "request 20 --to till            to another wallet of yours, or a contact",
+        "request 7.50 --wait 300         until it is paid",
+        "request 20 --to till            a wallet or contact",
     ),
 )
 @click.argument("amount")

@@ -22,10 +22,9 @@ from tests.sources import ROOT
 
 COMMANDS = {
     *("balance", "block", "blocks", "bump", "cancel", "check-receipt", "check-tip", "completion"),
-    *("config", "contact", "export"),
-    *("history", "mine"),
-    *("network", "peer", "peers", "pending", "qr", "rebuild", "receipt", "send", "statement", "status", "stop"),
-    *("tips", "tx", "verify", "wallet", "watch"),
+    *("config", "contact", "export", "heal", "history", "invite", "mine", "network", "peer", "peers"),
+    *("pending", "qr", "rebuild", "receipt", "request", "requests", "send", "statement", "status"),
+    *("stop", "tips", "today", "top", "tx", "verify", "wallet", "watch"),
 }
 CLI = [sys.executable, str(ROOT / "cli.py")]
 
