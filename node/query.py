@@ -206,12 +206,19 @@ class Query:
             return waiting_fields(txid, waiting, self._parameters.prefix)
         return tx_fields(txid)
 
-    def entry_at(self, place: Place) -> Json | None:
-        """Return the entry (or the reward, at 0) at a place of the main chain, None where there is none."""
-        if self._book.main_at(place.height) is None or place.height == 0:
-            return None
-        stored = self._stored(self._main_at(place.height))
-        return self._confirmed(stored, place.position) if place.position < len(stored.sane.leaves) else None
+    def entries_at(self, places: Iterable[Place]) -> list[Json]:
+        """Return the entries (rewards, at 0) at places of the main chain, but for places that are not there.
+
+        A block whose places stand side by side is read once.
+        """
+        found: list[Json] = []
+        for height, group in groupby(places, lambda place: place.height):
+            if height == 0 or self._book.main_at(height) is None:
+                continue
+            stored = self._stored(self._main_at(height))
+            inside = (place.position for place in group if place.position < len(stored.sane.leaves))
+            found += [self._confirmed(stored, position) for position in inside]
+        return found
 
     def weighed(self, txid: bytes, waiting: Waiting | None, seen: Seen) -> Json:
         """Return `tx`, and `settled`: whether to hand over what was paid for ({verdict, rule, reason})."""

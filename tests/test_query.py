@@ -442,3 +442,31 @@ def test_an_index_that_points_nowhere_finds_nothing(
 ) -> None:
     monkeypatch.setattr(book, "places_of", lambda _: [Place(99, 1), Place(3, 7), Place(0, 0)])
     assert Query(book, EASY).tx(b"\x05" * 32)["status"] == "unknown"
+
+
+def test_entries_are_found_by_their_places(query: Query, tip: Built) -> None:
+    places = [Place(9, 1), Place(2, 3), Place(2, 0), Place(2, 4), Place(1, 0), Place(0, 0)]
+    found = query.entries_at(places)
+    assert [(entry["height"], entry["position"]) for entry in found] == [(2, 3), (2, 0), (1, 0)]
+    assert found[0]["memo"] == "a record"
+
+
+def test_a_part_of_a_block_begins_where_it_is_told_or_counts_from_the_end(query: Query) -> None:
+    def part(first: int, limit: int | None) -> list[int]:
+        return [entry["position"] for entry in query.part_of_block(2, first, limit)["entries"]]
+
+    assert part(1, 2) == [1, 2]
+    assert part(3, 2) == [3]
+    assert part(4, 2) == []
+    assert part(-2, 9) == [2, 3]
+    assert part(-9, 2) == [1, 2]
+    assert query.part_of_block(2, 1, 1)["coinbase"]["position"] == 0
+    assert query.part_of_block(0, 1, 1)["coinbase"] is None
+
+
+def test_headers_come_newest_first(query: Query, tip: Built) -> None:
+    assert [header.height for header in query.headers(9)] == [3, 2, 1, 0]
+    assert [header.height for header in query.headers(1, 2)] == [1]
+    assert query.headers(9, 0) == []
+    assert query.header(3) == query.header(tip.hash) == tip.header
+    assert query.header(4) is None

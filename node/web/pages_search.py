@@ -102,10 +102,10 @@ async def _memos(context: Context, typed: str, before: Place | None) -> tuple[li
     if context.index is None or not typed:
         return [], None
     places = await asyncio.to_thread(context.index.index.find_memos, typed, MEMOS + 1, before)
-    found = await context.read(lambda query: [query.entry_at(place) for place in places[:MEMOS]])
+    found = await context.read(lambda query: query.entries_at(places[:MEMOS]))
     last = places[MEMOS - 1] if len(places) > MEMOS else None
     following = f"{last.height}.{last.position}" if last is not None else None
-    return [entry for entry in found if entry is not None], following
+    return found, following
 
 
 ROUTES: Final = (Route("/search", search),)
