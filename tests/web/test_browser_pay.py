@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, quote_plus, urlsplit
@@ -36,6 +37,8 @@ PASSPHRASE = "caf\u00e9 & cream"
 SEALED = keyfile.seal(SEED, PASSPHRASE, Strength(operations=1, memory=8192))
 UNPROTECTED = "Object.defineProperty(Crypto.prototype, 'subtle', {get: () => undefined});"
 """What a browser does on plain HTTP off loopback: there is no WebCrypto but for randomness."""
+EXPECTED = ("Failed to load resource", "The Cross-Origin-Opener-Policy header has been ignored")
+"""What Chromium says of each refused request, which `asked` looks at, and of plain HTTP under a name."""
 NETWORK = replace(QUICK, name="paying", allocations=((KEY, 100_00),))
 NETWORK_ID = network_id(NETWORK)
 
@@ -43,14 +46,19 @@ NETWORK_ID = network_id(NETWORK)
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node with its page, whose genesis gave the payer 100.00; it mines when it is told to."""
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    started = lab.node("shop", "--mine", "off", network=lab.network(NETWORK), web=True)
-    started.folder.mkdir(mode=0o700)
-    (started.folder / "contacts.toml").write_text(f'friend = "{FRIENDS}"\n', encoding="utf-8")
-    started.start()
-    until(lambda: started.status()["page"], "the page is there")
-    yield started
-    lab.close()
+    with closing(Lab(tmp_path_factory.mktemp("lab"))) as lab:
+        network = lab.network(NETWORK)
+        text = network.read_text(encoding="utf-8")
+        assert "\n[node]\n" in text
+        network.write_text(
+            text.replace("\n[node]\n", '\n[node]\nweb_names = ["shop.test"]\n'), encoding="utf-8"
+        )
+        started = lab.node("shop", "--mine", "off", network=network, web=True)
+        started.folder.mkdir(mode=0o700)
+        (started.folder / "contacts.toml").write_text(f'friend = "{FRIENDS}"\n', encoding="utf-8")
+        started.start()
+        until(lambda: started.status()["page"], "the page is there")
+        yield started
 
 
 @dataclass
@@ -123,8 +131,7 @@ def page(context: BrowserContext, asked: Asked, node: Node) -> Iterator[Page]:
     complaints = listen(opened)
     opened.goto(url(node))
     yield opened
-    # Chromium complains of each refused request too; what was fetched is looked at by `asked`.
-    assert [text for text in complaints if not text.startswith("Failed to load resource")] == []
+    assert [text for text in complaints if not text.startswith(EXPECTED)] == []
 
 
 def url(node: Node, query: str = "") -> str:
@@ -392,6 +399,21 @@ def test_an_answer_that_got_lost_does_not_make_two_payments(
     one, other = asked.of("POST", "/api/tx")
     assert one.post_data_buffer == other.post_data_buffer
     assert len(node.call("pending")) == 1
+    confirmed(node, page)
+
+
+def test_a_phone_on_plain_http_pays_too_and_is_told_what_that_means(
+    page: Page, node: Node, asked: Asked, tmp_path: Path
+) -> None:
+    expect(page.locator("#plain-http")).to_be_hidden()
+    page.goto(url(node).replace("127.0.0.1", "shop.test"))
+    assert page.evaluate("isSecureContext") is False
+    expect(page.locator("#plain-http")).to_be_visible()
+    assert page.locator("#contacts option").count() == 0  # the owner's names are not for viewers elsewhere
+    review(with_key(page, tmp_path), FRIENDS, "0.30")
+    page.click("#sign")
+    expect(page.locator("#step-pending")).to_have_attribute("data-state", "done")
+    assert sent_entry(asked).amount == 30
     confirmed(node, page)
 
 
