@@ -102,9 +102,9 @@ def test_a_settled_payment_is_final(shell: Shell, node: FakeNode, monkeypatch: p
     assert shell.ask("requests")[0]["txid"] == txid
 
 
-def test_an_expired_request_says_so(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_request_says_so(shell: Shell, node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     asked(shell, "7.50")
-    later = commands.now_ms() + 3_600_001
+    later = node.top.timestamp_ms + 500 + 3_600_001
     monkeypatch.setattr(commands, "now_ms", lambda: later)
     assert shell.ask("requests")[0]["state"] == "expired"
 
@@ -133,7 +133,7 @@ def test_people_see_a_code_and_a_list_that_fits(shell: Shell, chain: ChainBuilde
         listed = shell.type("requests", columns=columns).stdout
         assert "7.50" in listed
         assert "open" in listed
-    assert "no requests yet" not in listed
+        assert "no requests yet" not in listed
 
 
 def test_a_file_past_use_is_named(shell: Shell, node: FakeNode) -> None:
