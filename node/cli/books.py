@@ -115,6 +115,7 @@ def _show_verdict(verdict: Verdict, path: Path) -> None:
         show.line(f"and {count_of(len(verdict.findings) - 1, 'finding')} more; --json has all")
     show.line("mend it, with the help of peers:")
     show.line(f"  python cli.py --data-dir {shlex.quote(str(path.parent))} heal")
+    show.line("or, where no peer is, stop the node and keep what is still good: rebuild in the place of heal")
 
 
 def _show_rebuilt(rebuilt: Rebuilt) -> None:

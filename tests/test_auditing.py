@@ -1,0 +1,141 @@
+"""The audit in the background, with workers of the test's own making: whatever they do, the node goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.auditing import COMMAND, BackgroundAudit
+from node.log_lines import finding_line
+from node.storage.sqlite import BOOK_NAME
+from tests.storage.filling import PARAMETERS, filled_book, sample_chain
+
+Json = dict[str, Any]
+BAD: Json = {
+    "height": 3,
+    "block": "ab",
+    "position": 1,
+    "txid": "aa",
+    "found_txid": "bb",
+    "rule": "entries-root",
+    "detail": "it was changed",
+    "fields": [{"name": "amount", "said": "900", "proof": "100"}, {"name": "memo", "said": "x", "proof": None}],
+}
+
+
+def program(text: str) -> Sequence[str]:
+    return (sys.executable, "-c", text)
+
+
+class Watched:
+    """An audit that is stopped after its first reading, or attempt."""
+
+    def __init__(self, folder: Path, command: Sequence[str]) -> None:
+        self.told: list[Sequence[Json]] = []
+        self.audit = BackgroundAudit(folder, PARAMETERS, 1, self.told.append, command=command)
+
+    async def read_once(self) -> str | None:
+        """Return why a reading came to no end, None where it did."""
+        return await self.audit._read()
+
+
+def test_what_a_worker_finds_is_told_and_stands_in_the_summary(tmp_path: Path) -> None:
+    async def run() -> Watched:
+        lines = [{"at": 1, "of": 4}, {"height": 4, "blocks": 5, "found": [BAD]}]
+        text = f"import sys; sys.stdin.readline(); [print(one) for one in {[json.dumps(one) for one in lines]!r}]"
+        watched = Watched(tmp_path, program(text))
+        assert await watched.read_once() is None
+        return watched
+
+    watched = asyncio.run(run())
+    assert watched.told == [[BAD]]
+    summary = watched.audit.summary()
+    assert summary | {"last_ms": 0, "state": ""} == {
+        **{"state": "", "height": 4, "percent": 100, "last_ms": 0, "findings": 1, "first_bad": BAD}
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("import sys; sys.exit('no disk')", "exit status 1: no disk"),
+        ("print('no json')", "exit status 0"),
+        ("import os; os.kill(os.getpid(), 9)", "exit status -9"),
+    ],
+)
+def test_a_worker_that_dies_is_told_of_and_nothing_else(tmp_path: Path, text: str, why: str) -> None:
+    async def run() -> tuple[str | None, Watched]:
+        watched = Watched(tmp_path, program(text))
+        return await watched.read_once(), watched
+
+    said, watched = asyncio.run(run())
+    assert said == why
+    assert watched.told == []
+
+
+def test_a_program_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    async def run() -> str | None:
+        return await Watched(tmp_path, (str(tmp_path / "none"),)).read_once()
+
+    assert "could not be started" in str(asyncio.run(run()))
+
+
+def test_closing_ends_a_worker_in_the_middle(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> int:
+        watched = Watched(tmp_path, program("import os, time; print(os.getpid(), flush=True); time.sleep(600)"))
+        running = asyncio.create_task(watched.audit.run())
+        while watched.audit._process is None:
+            await asyncio.sleep(0.01)
+        pid = watched.audit._process.pid
+        await watched.audit.close()
+        await running
+        return pid
+
+    with caplog.at_level(logging.WARNING):
+        pid = asyncio.run(run())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert caplog.messages == []
+
+
+def test_off_reads_nothing(tmp_path: Path) -> None:
+    async def run() -> Json:
+        audit = BackgroundAudit(tmp_path, PARAMETERS, 0, lambda _: None)
+        await audit.run()
+        return audit.summary()
+
+    assert asyncio.run(run())["state"] == "off"
+
+
+def test_the_worker_itself_names_an_edit(tmp_path: Path) -> None:
+    path = filled_book(tmp_path, *sample_chain(4))
+    with contextlib.closing(sqlite3.connect(path)) as book, book:
+        book.execute("UPDATE accounts SET balance = balance + 7 WHERE key = (SELECT min(key) FROM accounts)")
+    assert path.name == BOOK_NAME
+
+    async def run() -> Watched:
+        watched = Watched(tmp_path, COMMAND)
+        assert await watched.read_once() is None
+        return watched
+
+    (found,) = asyncio.run(run()).audit.found
+    assert found["rule"] == "account-row"
+    assert [field["name"] for field in found["fields"]] == ["account", "balance"]
+
+
+def test_a_finding_reads_as_one_line() -> None:
+    assert finding_line(BAD) == (
+        "audit: block 3, entry 1: entries-root: it was changed (amount says 900, proven is 100; memo says x)"
+    )
+    whole = BAD | {"height": None, "position": None, "fields": []}
+    assert finding_line(whole) == "audit: the book: entries-root: it was changed"
