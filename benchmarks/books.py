@@ -138,7 +138,7 @@ def lay_parts(parameters: Parameters, parts: Sequence[Sequence[bytes]], folder: 
         chain = Chain(parameters, network_id, book.store, out, SignatureChecks(out), lambda _txid: True)
         for blocks in parts:
             headers = [decode_block(raw).header for raw in blocks]
-            now_ms = headers[-1].timestamp_ms + parameters.interval_ms
+            now_ms = headers[-1].timestamp_ms
             chain.headers.add(headers, now_ms, -1)
             for raw in blocks:
                 chain.offer(raw, -1)

@@ -108,7 +108,7 @@ class Cafe:
 
 
 def cafe(blocks: int = 40, *, is_hard: bool = False) -> Cafe:
-    """Return a book of so many blocks (10 or more); `is_hard`: some work in each, so slow to make."""
+    """Return a book of so many blocks (20 or more); `is_hard`: some work in each, so slow to make."""
     bits = _HASHES_16_BITS if is_hard else NETWORK.genesis_bits
     now_ms = time.time_ns() // 1_000_000
     begins = replace(
@@ -134,10 +134,10 @@ def cafe(blocks: int = 40, *, is_hard: bool = False) -> Cafe:
         entries.sort(key=lambda entry: (entry.sender, entry.nonce))
         at = chain.block(at, entries, timestamp_ms=time_ms, miner=_miner(dice), note=dice.choice(NOTES))
         main.append(at)
-    fork = blocks - 4
+    fork = blocks - 9
     lost = [chain.block(main[fork - 1], timestamp_ms=main[fork].timestamp_ms + 700, miner=key("ben"))]
     lost.append(chain.block(lost[0], timestamp_ms=main[fork + 1].timestamp_ms - 500, miner=key("ben")))
-    return Cafe(chain, (main[:fork], lost, main[fork:]))
+    return Cafe(chain, (main[:fork], lost, main[fork : fork + 3], main[fork + 3 :]))
 
 
 def _sale(chain: ChainBuilder, dice: random.Random, time_ms: int) -> Entry:
