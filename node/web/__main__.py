@@ -38,6 +38,7 @@ from node.web.books import Books
 from node.web.context import Context
 from node.web.hub import Hub
 from node.web.index import Indexer
+from node.web.live import keep_streams_to_the_end
 from node.web.local_socket import LocalSocket
 from node.web.security import Hosts
 
@@ -48,6 +49,7 @@ END_S: Final = 1
 """For requests under way when the page ends."""
 LAST_S: Final = 1.5
 """After which a page that should have ended ends all the same."""
+LOOK_AGAIN_S: Final = 0.1
 PRIORITY: Final = 5
 """Added to the daemon's niceness: the book comes before its looks."""
 DEFAULT_PORT: Final = 10_000
@@ -140,7 +142,17 @@ async def _serve(given: argparse.Namespace) -> None:
         os.nice(PRIORITY)
         threading.Thread(target=_watch_parent, args=(server,), daemon=True).start()
     _say_ready(given)  # who comes before the server is up waits in the listeners' queue
+    keep_streams_to_the_end()
+    ending = asyncio.create_task(_end_streams(server, context.events))
     await server.serve(listeners)
+    ending.cancel()
+
+
+async def _end_streams(server: uvicorn.Server, events: Hub) -> None:
+    """End the streams of events as soon as the server is to end: it would wait for them."""
+    while not server.should_exit:  # noqa: ASYNC110 - the server has no event for it
+        await asyncio.sleep(LOOK_AGAIN_S)
+    events.end()
 
 
 def _say_ready(given: argparse.Namespace) -> None:

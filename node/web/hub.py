@@ -50,6 +50,7 @@ class Hub:
         self._numbers = itertools.count(1)
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._browsers: dict[Subscription, None] = {}
+        self._has_ended = False
         self.connected = False
         """Whether the node is there now."""
 
@@ -59,13 +60,19 @@ class Hub:
         Where events after `last_id` are no longer known, the first event is of the kind `missed`. Raises
         TooManyBrowsers where there are `most` already.
         """
-        if len(self._browsers) >= most:
+        if self._has_ended or len(self._browsers) >= most:
             raise TooManyBrowsers
         subscription = Subscription(self._browsers)
         for event in self._since(last_id) if last_id else ():
             subscription.put(event)
         self._browsers[subscription] = None
         return subscription
+
+    def end(self) -> None:
+        """End every subscription, in good order, and take no more."""
+        self._has_ended = True
+        for browser in list(self._browsers):
+            browser.close()
 
     def recent(self) -> list[Event]:
         """Return the events that are kept, the oldest first."""

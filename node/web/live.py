@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -31,6 +32,11 @@ PUBLIC: Final = frozenset(
 )
 """Kinds that viewers on other machines are told of; the others are about people and this machine."""
 PUBLIC_FIELDS: Final = ("height", "hash", "entries", "txid", "undone", "fork")
+
+
+def keep_streams_to_the_end() -> None:
+    """Have streams end when the hub ends, and not be cut off before that, as the library would."""
+    AppStatus.enable_automatic_graceful_drain = False
 
 
 async def events(request: Request) -> Response:

@@ -9,6 +9,7 @@ from node.query import BookDamaged, Query
 from node.storage.port import StorageFault
 from node.web.books import TooBusy
 from node.web.context import Context
+from node.web.hub import TooManyBrowsers
 from node.web.rendering import ENVIRONMENT
 from node.web.shared import Shared
 
@@ -18,17 +19,18 @@ TEMPLATE: Final = "home.html"
 
 
 async def keep_warm(context: Context, shared: Shared) -> None:
-    """Read the newest blocks now, and whenever there is another; for ever."""
+    """Read the newest blocks now, and whenever there is another, until events end."""
     ENVIRONMENT.get_template(TEMPLATE)
-    while True:
-        subscription = context.events.subscribe()
-        try:
-            await _read(context, shared)
-            async for event in subscription:
-                if event["kind"] in ("block-connected", "reorganisation"):
-                    await _read(context, shared)
-        finally:
-            subscription.close()
+    with suppress(TooManyBrowsers):  # the end; or browsers have all places, and read it themselves
+        while True:
+            subscription = context.events.subscribe()
+            try:
+                await _read(context, shared)
+                async for event in subscription:
+                    if event["kind"] in ("block-connected", "reorganisation"):
+                        await _read(context, shared)
+            finally:
+                subscription.close()
 
 
 async def _read(context: Context, shared: Shared) -> None:

@@ -51,8 +51,11 @@ def test_the_page_shows_the_book_and_ends_with_its_node(lab: Lab) -> None:
     (block,) = node.cli("mine", "1")
     assert fetched(f"{url}api/blocks/tip/hash") == block
     pid = page_process(node)
-    node.stop()
+    with urllib.request.urlopen(f"{url}events", timeout=20) as stream:  # noqa: S310 - ours
+        node.stop()
+        stream.read()  # to its end, which it has: an answer that is cut off raises
     assert gone(pid)
+    assert "WARNING page" not in node.log()
 
 
 def test_a_page_that_is_killed_is_told_of_and_comes_back(lab: Lab) -> None:

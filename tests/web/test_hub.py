@@ -95,6 +95,15 @@ async def test_there_is_an_end_to_browsers(hub: Hub) -> None:
     hub.subscribe()
 
 
+async def test_at_the_end_every_browser_gets_what_it_has_not_read_and_then_the_end(hub: Hub) -> None:
+    browser = hub.subscribe()
+    hub.publish(event(1))
+    hub.end()
+    assert [found["text"] async for found in browser] == ["1"]
+    with pytest.raises(TooManyBrowsers):
+        hub.subscribe()
+
+
 @asynccontextmanager
 async def listening(hub: Hub) -> AsyncIterator[Subscription]:
     subscription = hub.subscribe()

@@ -36,6 +36,6 @@ async def test_the_newest_blocks_are_read_at_the_start_and_after_each_block(tmp_
             made.context.events.publish(EVENT | {"kind": kind})
         await read.acquire()
         await read.acquire()
-        warming.cancel()
-        await asyncio.gather(warming, return_exceptions=True)
+        made.context.events.end()
+        await warming
     assert asked == [BLOCKS] * 3
