@@ -1,7 +1,8 @@
 """Asking a peer for blocks and headers while no node runs: a plain client of the wire.
 
-Opens a socket and blocks, within time limits; one question at a time. It proves an identity made for this one connection, listens
-nowhere, has nothing to give and says so. What it is given is bytes: whoever asked checks them.
+Opens a socket and blocks, within time limits; one question at a time. It proves an identity made for this one
+connection, listens nowhere, has nothing to give and says so. What it is given is bytes: whoever asked checks
+them.
 """
 
 from __future__ import annotations

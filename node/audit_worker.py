@@ -1,7 +1,7 @@
 """A process of its own that reads the whole book again, at the lowest priority, and tells how far it is.
 
-Told on standard input, in one line of JSON, which folder; says lines of JSON on standard output; ends when its
-standard input does, so that it never outlives its node. Reads, and writes nothing.
+Told on standard input, in one line of JSON, which folder; says lines of JSON on standard output; ends when
+its standard input does, so that it never outlives its node. Reads, and writes nothing.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class BackgroundAudit:
         *,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        """`interval_s`: between two readings, 0 for none. `on_read` is called with each reading's findings."""
+        """`interval_s`: between two readings, 0 for none. `on_read` is told each reading's findings."""
         self._order = order(folder, parameters)
         self._interval_s = interval_s
         self._on_read = on_read
@@ -126,7 +126,8 @@ class BackgroundAudit:
             await process.wait()
             self._process = None
         if is_done:
-            log.info("the book was read again in %.1f s: %d findings", time.monotonic() - began, len(self.found))
+            took_s = time.monotonic() - began
+            log.info("the book was read again in %.1f s: %d findings", took_s, len(self.found))
             return None
         said = last_words.decode(errors="replace").strip().splitlines()[-1:]
         return ": ".join([f"exit status {status}", *(line[:_LAST_WORDS] for line in said)])

@@ -145,9 +145,7 @@ class Daemon:
             max_inbound=config.max_peers,
             max_unsent=MAX_UNSENT + _BLOCKS_UNSENT * config.parameters.maximum_block_bytes,
         )
-        self._audit = BackgroundAudit(
-            config.data_dir, config.parameters, config.audit_s, self._read_again
-        )
+        self._audit = BackgroundAudit(config.data_dir, config.parameters, config.audit_s, self._read_again)
         self._last_heal = last_report(config.data_dir)
         self.heals_by_itself = config.heal is Healing.AUTO
         self.wants_healing = False

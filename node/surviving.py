@@ -1,8 +1,8 @@
 """What of a damaged book is still proven by its own hashes, and what must be asked of others.
 
-Reads that book. A header stands for itself by its proof of work and by its parent; a block's bytes by its header; a lost
-header by its child, which names it. So it is known, hash by hash, what is missing, and what is given is right
-or it is not: nobody has to be trusted.
+Reads that book. A header stands for itself by its proof of work and by its parent; a block's bytes by its
+header; a lost header by its child, which names it. So it is known, hash by hash, what is missing, and what is
+given is right or it is not: nobody has to be trusted.
 """
 
 from __future__ import annotations
@@ -305,7 +305,7 @@ class Survivors:
             self._known.pop(one, None)
 
     def best(self) -> Known | None:
-        """Return the end of the heaviest branch whose blocks belong into the book; the first seen of equals."""
+        """Return the end of the heaviest branch of blocks that belong into the book, the first seen."""
         ends = [known for known in self._known.values() if known.wanted and known.header.hash in self._placed]
         return max(ends, key=self._weight, default=None)
 
@@ -364,12 +364,12 @@ class Survivors:
         """Drop a tip that the index does not know where a peer gave the one that it knows."""
         for known in list(self._known.values()):
             doubtful = [one for one in self._doubted if self._height(one) == known.header.height]
-            if known.fetched and doubtful:
-                if self._is_indexed(known):
-                    for one in doubtful:
-                        gone = self._known.pop(one)
-                        known.rows = known.rows or gone.rows
-                    self._doubted.clear()
+            if not (known.fetched and doubtful and self._is_indexed(known)):
+                continue
+            for one in doubtful:
+                gone = self._known.pop(one)
+                known.rows = known.rows or gone.rows
+            self._doubted.clear()
         self.place()
 
     def _is_indexed(self, known: Known) -> bool:
@@ -411,9 +411,7 @@ class Survivors:
     def _salvaged(self, known: Known) -> Salvaged:
         raw = self.body(known) if known.wanted and known.has_body else None
         seen_ms = known.header.timestamp_ms if known.seen_ms is None else known.seen_ms
-        record = replace(
-            self._genesis, header=known.header, first_seen_ms=seen_ms, standing=Standing.HEADER
-        )
+        record = replace(self._genesis, header=known.header, first_seen_ms=seen_ms, standing=Standing.HEADER)
         return Salvaged(self._order(known), raw, record)
 
     def _arrival(self, known: Known) -> tuple[int, int, bytes]:

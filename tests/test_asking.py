@@ -31,7 +31,6 @@ from node.messages import (
     rules_hash,
 )
 from node.protocol import Connection, PeerFault
-
 from tests.storage.filling import PARAMETERS, sample_chain
 
 BLOCKS = sample_chain(3)[1]
@@ -61,7 +60,16 @@ class Peer:
             with self._wire as wire:
                 own = Identity(b"\x07" * 32)
                 hello = Hello(
-                    PROTOCOL_VERSION, self._network, rules_hash(), own.public_key, bytes(16), "peer", 0, 3, 3, 0
+                    PROTOCOL_VERSION,
+                    self._network,
+                    rules_hash(),
+                    own.public_key,
+                    bytes(16),
+                    "peer",
+                    0,
+                    3,
+                    3,
+                    0,
                 )
                 connection = Connection(dialled=False, hello=hello, sign=own.sign, parameters=PARAMETERS)
                 wire.sendall(connection.outgoing())
@@ -135,14 +143,14 @@ def test_a_long_locator_is_cut_to_what_may_be_asked(served: Serve) -> None:
 
 def test_a_peer_of_another_book_is_left(served: Serve) -> None:
     source, _ = served(network=bytes(32))
-    with pytest.raises(SourceFailed, match="wrong-network|hung up|went away"):
+    with pytest.raises(SourceFailed, match=r"wrong-network|hung up|went away"):
         list(source.blocks([BLOCKS[0].hash]))
 
 
 def test_a_peer_that_says_nothing_is_left_in_time(served: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "ANSWER_S", 0.2)
     source, _ = served(lambda _: [])
-    with pytest.raises(SourceFailed, match="went away|did not answer"):
+    with pytest.raises(SourceFailed, match=r"went away|did not answer"):
         list(source.blocks([BLOCKS[0].hash]))
 
 

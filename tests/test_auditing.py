@@ -29,7 +29,10 @@ BAD: Json = {
     "found_txid": "bb",
     "rule": "entries-root",
     "detail": "it was changed",
-    "fields": [{"name": "amount", "said": "900", "proof": "100"}, {"name": "memo", "said": "x", "proof": None}],
+    "fields": [
+        {"name": "amount", "said": "900", "proof": "100"},
+        {"name": "memo", "said": "x", "proof": None},
+    ],
 }
 
 
@@ -52,7 +55,8 @@ class Watched:
 def test_what_a_worker_finds_is_told_and_stands_in_the_summary(tmp_path: Path) -> None:
     async def run() -> Watched:
         lines = [{"at": 1, "of": 4}, {"height": 4, "blocks": 5, "found": [BAD]}]
-        text = f"import sys; sys.stdin.readline(); [print(one) for one in {[json.dumps(one) for one in lines]!r}]"
+        said = [json.dumps(one) for one in lines]
+        text = f"import sys; sys.stdin.readline(); [print(one) for one in {said!r}]"
         watched = Watched(tmp_path, program(text))
         assert await watched.read_once() is None
         return watched
@@ -60,13 +64,12 @@ def test_what_a_worker_finds_is_told_and_stands_in_the_summary(tmp_path: Path) -
     watched = asyncio.run(run())
     assert watched.told == [[BAD]]
     summary = watched.audit.summary()
-    assert summary | {"last_ms": 0, "state": ""} == {
-        **{"state": "", "height": 4, "percent": 100, "last_ms": 0, "findings": 1, "first_bad": BAD}
-    }
+    expected = {"state": "", "height": 4, "percent": 100, "last_ms": 0, "findings": 1, "first_bad": BAD}
+    assert summary | {"last_ms": 0, "state": ""} == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    "text,why",
     [
         ("import sys; sys.exit('no disk')", "exit status 1: no disk"),
         ("print('no json')", "exit status 0"),
@@ -92,10 +95,10 @@ def test_a_program_that_is_not_there_is_told_of(tmp_path: Path) -> None:
 
 def test_closing_ends_a_worker_in_the_middle(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> int:
-        watched = Watched(tmp_path, program("import os, time; print(os.getpid(), flush=True); time.sleep(600)"))
+        watched = Watched(tmp_path, program("import time; time.sleep(600)"))
         running = asyncio.create_task(watched.audit.run())
-        while watched.audit._process is None:
-            await asyncio.sleep(0.01)
+        while watched.audit._process is None:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
         pid = watched.audit._process.pid
         await watched.audit.close()
         await running

@@ -55,7 +55,8 @@ def _by_node(invocation: Invocation) -> Json:
         if report is not None and (before is None or report["time_ms"] != before["time_ms"]):
             return report
         if _is_free(folder):
-            hint = f"look at its log, or mend without it: python cli.py --data-dir {shlex.quote(str(folder))} heal"
+            command = f"python cli.py --data-dir {shlex.quote(str(folder))} heal"
+            hint = f"look at its log, or mend without it: {command}"
             raise CommandError("node-gone", "the node ended while it mended its book", hint, NO_NODE)
         time.sleep(_LOOK_AGAIN_S)
 
@@ -116,7 +117,8 @@ def _show(report: Json) -> None:
 def _place(found: Json) -> str:
     if found["height"] is None:
         return ""
-    return f"block {found['height']}" + ("" if found["position"] is None else f", entry {found['position']}") + ": "
+    entry = "" if found["position"] is None else f", entry {found['position']}"
+    return f"block {found['height']}{entry}: "
 
 
 def _change(change: Json, field: Json) -> str:
@@ -125,4 +127,3 @@ def _change(change: Json, field: Json) -> str:
     else:
         where = " ".join([change["table"], *change["key"].values()])
     return f"{where}: {field['name']} said {field['said']}, is {field['proof']}"
-

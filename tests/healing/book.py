@@ -35,9 +35,7 @@ def chain_of(blocks: int = BLOCKS, entries: int = ENTRIES) -> list[Built]:
     for number in range(blocks):
         share = (entries * (number + 1)) // blocks - paid
         bought = [
-            chain.entry(
-                ANN, people[turn % 3], 1_00 + turn, nonce=paid + turn, memo=f"cup {number}.{turn}"
-            )
+            chain.entry(ANN, people[turn % 3], 1_00 + turn, nonce=paid + turn, memo=f"cup {number}.{turn}")
             for turn in range(share)
         ]
         paid += share

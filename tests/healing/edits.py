@@ -277,7 +277,7 @@ def another_block_in_its_place(dice: random.Random, rows: Rows) -> str:
 
 
 def mine_it_again(dice: random.Random, rows: Rows) -> str:
-    """A whole block with other entries, its own roots and proof of work: all right but for what follows it."""
+    """Make a block with other entries, its own roots and proof of work: right but for what follows it."""
     number, block = _with_entries(dice, rows)
     entries = list(block.entries)
     what = dice.randrange(3)
@@ -293,7 +293,8 @@ def mine_it_again(dice: random.Random, rows: Rows) -> str:
     header = _mined(block.header, body.root())
     raw = encode_block(header, body, block.first_leaf, tuple(entries)).raw
     rows.execute("UPDATE bodies SET raw = ? WHERE id = ?", (raw, number))
-    rows.execute("UPDATE blocks SET header = ?, tail = ? WHERE id = ?", (header.raw, header.hash[-8:], number))
+    row = (header.raw, header.hash[-8:], number)
+    rows.execute("UPDATE blocks SET header = ?, tail = ? WHERE id = ?", row)
     return f"block {number} mined again"
 
 

@@ -64,7 +64,7 @@ def folder_in_memory(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize(("edit", "first", "end"), PLAN)
+@pytest.mark.parametrize("edit,first,end", PLAN)
 def test_each_edit_is_found_or_harmless_and_is_healed(
     folder_in_memory: Path, edit: Edit, first: int, end: int
 ) -> None:

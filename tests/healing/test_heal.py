@@ -85,7 +85,9 @@ def test_only_what_is_missing_is_asked_for(path: Path, arrived: list[Built], unt
 
 
 def test_the_book_as_it_was_is_kept_with_both_versions_of_the_block(path: Path, arrived: list[Built]) -> None:
-    edit(path, f"UPDATE bodies SET raw = CAST(replace(hex(raw), '637570', '746561') AS BLOB) WHERE id = {HEIGHT}")  # noqa: S608 - a number of ours
+    with closing(changed(path)) as rows:
+        raw = arrived[HEIGHT - 1].raw.replace(b"cup", b"tea")
+        rows.execute("UPDATE bodies SET raw = ? WHERE id = ?", (raw, HEIGHT))
     before = path.read_bytes()
     report = healed(path, Neighbour(arrived))
     assert report.evidence == path.parent / "evidence" / "then"
@@ -169,7 +171,9 @@ def test_a_file_of_nothing_but_zeros_comes_back_from_peers(
     assert content(path)["main"] == content(untouched)["main"]
 
 
-def test_a_healing_that_was_cut_short_is_begun_again(path: Path, arrived: list[Built], untouched: Path) -> None:
+def test_a_healing_that_was_cut_short_is_begun_again(
+    path: Path, arrived: list[Built], untouched: Path
+) -> None:
     lose_a_body(path)
     for name in ("new", "new-wal", "fetched", "salvage", "like"):
         path.with_name(f"{path.name}.{name}").write_bytes(b"half")
