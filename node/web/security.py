@@ -38,7 +38,7 @@ HEADERS: Final = {
 }
 """Of every answer; what an answer sets itself stays."""
 
-LOCAL_ONLY: Final = ("/log", "/counter", "/api/peers/bans", "/api/config")
+LOCAL_ONLY: Final = ("/log", "/counter")
 """Paths, and all below them, for viewers at this machine: they tell of the owner and of other people."""
 
 REMOTE_POSTS: Final = ("/api/tx",)
