@@ -131,7 +131,11 @@ async def test_a_link_from_elsewhere_may_be_followed() -> None:
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 async def test_a_form_from_elsewhere_does_nothing(site: str) -> None:
-    form: dict[str, Any] = {"sec_fetch_site": site, "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    form: dict[str, Any] = {
+        "sec_fetch_site": site,
+        "sec_fetch_mode": "navigate",
+        "sec_fetch_dest": "document",
+    }
     assert (await ask("/api/tx", method="POST", **form)).status_code == 403
 
 
@@ -158,7 +162,11 @@ async def test_its_own_pages_and_programs_without_an_origin_may_ask(method: str)
 
 
 async def test_a_page_typed_by_hand_is_shown() -> None:
-    typed: dict[str, Any] = {"sec_fetch_site": "none", "sec_fetch_mode": "navigate", "sec_fetch_dest": "document"}
+    typed: dict[str, Any] = {
+        "sec_fetch_site": "none",
+        "sec_fetch_mode": "navigate",
+        "sec_fetch_dest": "document",
+    }
     assert (await ask(**typed)).status_code == 200
 
 
