@@ -5,7 +5,7 @@
 import { toHex } from "./bytes.js";
 import { Refusal } from "./refusal.js";
 
-/** At most one question for the same entry in this time, however many events come. */
+/** At most one question about the same thing in this time, however many events come. */
 const LOOK_AGAIN_MS = 250;
 
 /**
@@ -32,13 +32,25 @@ export async function submit(raw) {
  * @param {Uint8Array} txid @param {(entry: any) => void} tell @returns {() => void}
  */
 export function follow(txid, tell) {
-  const events = new EventSource("/events");
+  return whenever(async () => tell(await entryOf(txid)));
+}
+
+/** Who looks again when something happens; they share one stream, for a browser has few to a server. */
+const lookers = new Set();
+/** @type {EventSource | null} */
+let events = null;
+
+/**
+ * Look now and whenever something happens at the node; returns how to stop it.
+ * @param {() => Promise<void>} look @returns {() => void}
+ */
+export function whenever(look) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let waiting;
-  const look = async () => {
+  const once = async () => {
     waiting = undefined;
     try {
-      tell(await entryOf(txid));
+      await look();
     } catch (error) {
       if (!(error instanceof Refusal)) {
         throw error;
@@ -47,14 +59,25 @@ export function follow(txid, tell) {
     }
   };
   const soon = () => {
-    waiting ??= setTimeout(look, LOOK_AGAIN_MS);
+    waiting ??= setTimeout(once, LOOK_AGAIN_MS);
   };
-  events.onopen = soon;
-  events.onmessage = soon;
-  look();
+  lookers.add(soon);
+  if (events === null) {
+    events = new EventSource("/events");
+    events.onopen = events.onmessage = () => {
+      for (const looker of lookers) {
+        looker();
+      }
+    };
+  }
+  once();
   return () => {
     clearTimeout(waiting);
-    events.close();
+    lookers.delete(soon);
+    if (lookers.size === 0) {
+      events?.close();
+      events = null;
+    }
   };
 }
 

@@ -9,7 +9,7 @@ import { byId, code, fillFacts, inWords, link, onSubmit, say } from "./dom.js";
 import { assemble, decodeMessage, messageOf } from "./entry.js";
 import { fillDraft, nameOf, readDraft } from "./pay-draft.js";
 import { keySection } from "./pay-key.js";
-import { accountOf, entryOf, follow, submit } from "./pay-node.js";
+import { accountOf, entryOf, follow, submit, whenever } from "./pay-node.js";
 import { Refusal } from "./refusal.js";
 import { sign, verify } from "./signature.js";
 import { printable } from "./text.js";
@@ -30,15 +30,15 @@ const network = {
 /** What is being looked over: the bytes to sign. */
 let reviewed = new Uint8Array();
 let stopFollowing = () => {};
+let stopCounting = () => {};
 
 const units = (/** @type {number} */ amount) => formatAmount(amount, network.decimals, network.symbol);
 
 const keys = keySection(network.prefix, (key) => {
   leaveReview();
   byId("draft-error").hidden = true;
-  if (key !== null) {
-    showBalance();
-  }
+  stopCounting();
+  stopCounting = key === null ? () => {} : whenever(showBalance);
 });
 
 /** Do something whose refusal is shown in an error line. @param {string} id @param {() => Promise<void>} act */
@@ -256,7 +256,6 @@ function showSent(entry) {
 
 /** @param {any} entry as the node tells it */
 function showFate(entry) {
-  showBalance();
   if (entry.status === "pending") {
     step(2, "The node has it and tells the others; it waits for the next block.");
   } else if (entry.status === "confirmed") {
