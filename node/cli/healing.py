@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from node.cli.text import count_of, printable
 from node.mending import last_report, mend
 from node.private import PathError
 from node.storage.faults import BookFault
-from node.storage.files import FolderLock
+from node.storage.files import FolderLock, holder
 
 _LOOK_AGAIN_S: Final = 0.2
 _SHOWN: Final = 20
@@ -46,6 +47,7 @@ def _by_node(invocation: Invocation) -> Json:
     client = invocation.client()
     folder = Path(invocation.info()["data_dir"])
     before = client.call("audit")["last_heal"]
+    pid = holder(folder)
     client.call("heal")
     if not invocation.as_json:
         click.echo("the node stops, mends its book, and starts again", err=True)
@@ -54,22 +56,22 @@ def _by_node(invocation: Invocation) -> Json:
         report = last_report(folder)
         if report is not None and (before is None or report["time_ms"] != before["time_ms"]):
             return report
-        if _is_free(folder):
+        if _is_gone(pid):
             command = f"python cli.py --data-dir {shlex.quote(str(folder))} heal"
             hint = f"look at its log, or mend without it: {command}"
             raise CommandError("node-gone", "the node ended while it mended its book", hint, NO_NODE)
         time.sleep(_LOOK_AGAIN_S)
 
 
-def _is_free(folder: Path) -> bool:
-    """Tell whether no node is left in a folder; between its stop and its start it lets go for a moment."""
-    for _ in range(10):
-        try:
-            FolderLock(folder).release()
-        except BookFault:
-            return False
-        time.sleep(_LOOK_AGAIN_S)
-    return True
+def _is_gone(pid: int | None) -> bool:
+    """Tell whether a process has ended: the node keeps its number when it stops and starts again."""
+    if pid is None:
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def _by_itself(invocation: Invocation) -> Json:

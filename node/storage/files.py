@@ -68,6 +68,15 @@ class FolderLock:
         self.release()
 
 
+def holder(folder: Path) -> int | None:
+    """Return the process that has, or had last, the lock of a folder; the lock itself is not touched."""
+    try:
+        found = (folder / LOCK_NAME).read_bytes()[:_MAX_PID].strip()
+    except OSError:
+        return None
+    return int(found) if found.isdigit() else None
+
+
 def free_bytes(path: Path) -> int:
     """Return the space that this user may still fill on the disk of `path`. Raises BookFault."""
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from node.storage.faults import BookFault, InUse
-from node.storage.files import FolderLock, free_bytes
+from node.storage.files import FolderLock, free_bytes, holder
 
 
 def test_a_second_node_is_refused_by_name(tmp_path: Path) -> None:
@@ -82,3 +82,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_the_space_left_is_told(tmp_path: Path) -> None:
     assert free_bytes(tmp_path) > 0
+
+
+def test_who_has_a_folder_is_told_without_touching_its_lock(tmp_path: Path) -> None:
+    assert holder(tmp_path) is None
+    with FolderLock(tmp_path):
+        assert holder(tmp_path) == os.getpid()
+    (tmp_path / "lock").write_bytes(b"rubbish")
+    assert holder(tmp_path) is None
