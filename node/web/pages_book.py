@@ -17,11 +17,12 @@ from node.ledger.address import encode_address
 from node.ledger.block import Header
 from node.proof_file import encode
 from node.query import After, ChainChanged, Query, StoredBlock
-from node.receipts import make_receipt
+from node.receipts import TipChecked, check_tip, make_receipt
 from node.storage.page_index import Ranked
+from node.web.answers import WebError
 from node.web.context import Context, context_of
 from node.web.local_socket import NodeRefused
-from node.web.naming import after_of, block_name, cursor, key_of, numbers_of, txid_of
+from node.web.naming import after_of, block_name, cursor, hash_of, key_of, numbers_of, txid_of
 from node.web.rendering import page
 from node.web.shared import Shared, shared_of
 
@@ -69,7 +70,9 @@ async def block(request: Request) -> Response:
         is_main = main is not None and main.hash.hex() == part["hash"]
         return part, this, query.headers(1)[0].height, is_main
 
-    part, header, tip, is_main = await context_of(request).read(question)
+    context = context_of(request)
+    part, header, tip, is_main = await context.read(question)
+    checked = await _checked(context, name) if isinstance(name, bytes) else None
     last = first + len(part["entries"]) - 1
     return page(
         request,
@@ -78,10 +81,27 @@ async def block(request: Request) -> Response:
         header=header,
         tip=tip,
         is_main=is_main,
+        checked=checked,
         first=first,
         last=last,
         following=last + 1 if first <= last < part["transactions"] else None,
     )
+
+
+async def _checked(context: Context, name: bytes) -> TipChecked:
+    """Return whether a block that someone wrote down is still part of the book, proven."""
+    return await context.read_book(lambda book: check_tip(book, context.parameters, name))
+
+
+async def extension(request: Request) -> Response:
+    """Hand out the proof that the book was only added to since a block, as a file."""
+    context = context_of(request)
+    name = hash_of(request.path_params["name"])
+    checked = None if name is None else await _checked(context, name)
+    if name is None or checked is None or checked.extension is None:
+        hint = "name a block of the book, above the first, by its hash"
+        raise WebError(404, "not-found", "there is no such proof", hint)
+    return _file(encode(checked.extension), f"extension-{name.hex()[-16:]}")
 
 
 async def tx(request: Request) -> Response:
@@ -123,9 +143,13 @@ async def receipt(request: Request) -> Response:
     context = context_of(request)
     name = txid_of(request.path_params["txid"])
     made = await context.read_book(lambda book: make_receipt(book, context.parameters, name))
-    where = f'attachment; filename="receipt-{name.hex()[:16]}.json"'
-    headers = {"Content-Disposition": where, "Cache-Control": "no-store"}
-    return Response(encode(made), headers=headers, media_type="application/json")
+    return _file(encode(made), f"receipt-{name.hex()[:16]}")
+
+
+def _file(content: bytes, name: str) -> Response:
+    """Return a proof to be saved."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.json"', "Cache-Control": "no-store"}
+    return Response(content, headers=headers, media_type="application/json")
 
 
 def status_code(found: Json, *, away: bool) -> int:
@@ -279,6 +303,7 @@ def _place_of(item: Json) -> After:
 ROUTES: Final = (
     Route("/", home),
     Route("/block/{name}", block),
+    Route("/extension/{name}", extension),
     Route("/tx/{txid}", tx),
     Route("/receipt/{txid}", receipt),
     Route("/account/{address}", account),

@@ -176,7 +176,7 @@ async def test_the_first_page_shows_newest_blocks_entries_and_what_is_pending(
     assert read.index("flat white") < read.index("cup 11.2") < read.index("cup 10.2")
     assert f"/tx/{entry.txid.hex()}" in text
     assert "pending" in read
-    assert made.tip.hash.hex() in text
+    assert f'data-key="{made.tip.hash.hex()}"' in text
 
 
 async def test_names_are_for_viewers_at_this_machine(made: Site, here: httpx.AsyncClient) -> None:
@@ -219,6 +219,21 @@ async def test_a_block_leads_to_its_neighbours_and_pages_its_entries(
 @pytest.mark.parametrize("start", ["0", "-1", "99", "x", "9" * 30])
 async def test_a_place_in_a_block_that_is_not_there_does_no_harm(here: httpx.AsyncClient, start: str) -> None:
     await got(here, f"/block/3?from={start}")
+
+
+async def test_a_hash_that_someone_wrote_down_is_proven_to_be_part_of_the_book(
+    made: Site, here: httpx.AsyncClient
+) -> None:
+    block = made.blocks[4]
+    assert "Still part of the book, at height 5" in words(await got(here, f"/block/{block.hash.hex()}"))
+    assert "Still part" not in await got(here, "/block/5")
+    answer = await here.get(f"/extension/{block.hash.hex()}")
+    checked = check(decode(answer.content), trust=made.tip.hash)
+    assert (checked.block.hash, checked.entry) == (block.hash, None)
+    assert "Still part" in await got(here, f"/block/{made.tip.hash.hex()}")
+    assert "where the book begins" in await got(here, f"/block/{made.chain.network_id.hex()}")
+    await got(here, f"/extension/{NOBODY}", 404)
+    await got(here, "/extension/5", 404)
 
 
 async def test_genesis_has_a_page(here: httpx.AsyncClient) -> None:
