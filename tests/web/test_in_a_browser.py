@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from node.ledger.address import decode_address
+from node.storage.sqlite import BOOK_NAME
 from tests.acceptance.nodes import Lab, Node, connected, until
 from tests.building import Key, key
 from tests.web.browser import listen
@@ -21,6 +25,7 @@ pytestmark = pytest.mark.acceptance
 PATIENCE_MS: Final = 60_000
 PHONE: Final = {"width": 390, "height": 844}
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 NOBODYS: Final = "0" * 64
 AXE: Final = Axe().axe_script
 
@@ -233,6 +238,41 @@ def test_a_payment_is_seen_pending_and_then_in_the_book_without_a_reload(
     expect(page.locator(".verdict")).not_to_contain_text("until a block holds it")
     assert home.evaluate("window.same")
     assert page.evaluate("window.same")
+
+
+def test_an_edited_copy_is_told_of_in_red_with_what_it_said_and_what_is_proven(
+    browser: Browser, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    book = cafe(20)
+    network = lab.network(book.parameters)
+    text = network.read_text(encoding="utf-8")
+    network.write_text(text.replace("[node]\n", '[node]\naudit = "1s"\n', 1), encoding="utf-8")
+    node = lab.node("shop", "--mine", "off", network=network, web=True)
+    book.lay(node.folder)
+    edited = next(one for one in book.parts[0][3].entries if one.memo)
+    with closing(sqlite3.connect(node.folder / BOOK_NAME)) as opened, opened:
+        ((name, raw),) = opened.execute("SELECT id, raw FROM bodies JOIN main USING (id) WHERE height = 4")
+        forged = bytes(raw).replace(edited.memo.encode(), edited.memo[:-3].encode() + b"???", 1)
+        opened.execute("UPDATE bodies SET raw = ? WHERE id = ?", (forged, name))
+    try:
+        node.start()
+        page = browser.new_page()
+        complaints = listen(page)
+        page.goto(f"{until(lambda: node.status()['page'], 'the page is there')}health")
+        finding = page.locator("article.finding")
+        expect(finding.locator("h3.bad")).to_contain_text("Block 4", timeout=PATIENCE_MS)
+        expect(finding).to_contain_text(f"{edited.memo[:-3]}???")
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            settled_down(page)
+            assert violations(page) == []
+        page.goto(str(node.status()["page"]))
+        expect(page.locator("#pulse a.bad")).to_contain_text("finding")
+        assert complaints == []
+        page.close()
+    finally:
+        lab.close()
 
 
 # --------------------------------------------------------------------------------------- by keyboard
