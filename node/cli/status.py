@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +13,9 @@ from node.cli.invocation import Invocation, pass_invocation
 from node.cli.named import Names
 from node.cli.options import Command, examples
 from node.cli.text import duration, printable, rate, when
+
+if TYPE_CHECKING:
+    from node.cli import show
 
 Json = dict[str, Any]
 
@@ -89,6 +92,7 @@ def _show(found: Json, names: Names) -> None:
             ),
             ("clock", _clock(found["clock_offset_ms"] if found["peers"] else None)),
             ("last switch", _switch(found["last_reorg"])),
+            *([("audit", _audit(found["audit"]))] if "audit" in found else []),
             ("to rewrite", _rewrite(found["rewrite_cost_s"])),
             ("up for", duration(found["uptime_s"])),
             ("version", found["version"]),
@@ -101,6 +105,18 @@ def _clock(offset_ms: int | None) -> str:
     if offset_ms is None:
         return "nobody to compare it with"
     return f"{abs(offset_ms) / 1000:.1f} s {'behind' if offset_ms > 0 else 'ahead of'} its peers"
+
+
+def _audit(found: Json) -> str | show.Cell:
+    from node.cli import show  # noqa: PLC0415 - the same
+
+    if found["findings"]:
+        return show.Cell(f"{found['findings']} findings: see `verify`, mend with `heal`", "bold red")
+    if found["state"] == "running":
+        return f"reading the book again, {found['percent']} %"
+    if found["last_ms"] is None:
+        return "off" if found["state"] == "off" else "not yet"
+    return f"in order, {when(found['last_ms'])}"
 
 
 def _switch(found: Json | None) -> str:

@@ -165,3 +165,21 @@ def test_an_event_passes_by_what_it_is_about_and_what_it_says(
 )
 def test_a_line_is_coloured_by_what_matters_most(kind: str, level: str, colour: str) -> None:
     assert colour_of({"kind": kind, "level": level}) == colour
+
+
+@pytest.mark.parametrize(
+    "audit,shown",
+    [
+        ({"state": "off", "percent": 0, "last_ms": None, "findings": 0}, "off"),
+        ({"state": "waiting", "percent": 0, "last_ms": None, "findings": 0}, "not yet"),
+        ({"state": "running", "percent": 40, "last_ms": 0, "findings": 0}, "reading the book again, 40 %"),
+        ({"state": "waiting", "percent": 100, "last_ms": 0, "findings": 0}, "in order, "),
+        ({"state": "waiting", "percent": 100, "last_ms": 0, "findings": 2}, "2 findings: see `verify`"),
+    ],
+)
+def test_what_the_audit_found_is_shown(
+    node: FakeNode, shell: Shell, audit: dict[str, object], shown: str
+) -> None:
+    node.status_changes = {"audit": audit}
+    line = next(line for line in shell.type("status").stdout.splitlines() if line.startswith("audit"))
+    assert shown in line
