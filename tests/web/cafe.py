@@ -7,8 +7,10 @@ folder; the node is started by whoever asked for it.
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,6 +23,7 @@ from node.ledger.entry import Entry
 from node.ledger.params import Parameters
 from node.paths import contacts_file, wallets_folder
 from node.private import make_private_folder
+from node.storage.sqlite import BOOK_NAME
 from node.wallet import DEFAULT_NAME
 from tests.building import Built, ChainBuilder, Key, key, with_allocations
 
@@ -105,6 +108,22 @@ class Cafe:
         wallet.chmod(0o600)
         lines = [f'{name} = "{address}"\n' for name, address in self.contacts().items()]
         contacts_file(folder).write_text("".join(lines), encoding="utf-8")
+
+
+def with_audit(network: Path, interval: str = "1s") -> None:
+    """Have the nodes of a network's file read their book again that often."""
+    text = network.read_text(encoding="utf-8")
+    network.write_text(text.replace("[node]\n", f'[node]\naudit = "{interval}"\n', 1), encoding="utf-8")
+
+
+def edit(folder: Path, entry: Entry, height: int) -> None:
+    """Change the end of an entry's memo in the book of a node that rests."""
+    memo = entry.memo.encode()
+    with closing(sqlite3.connect(folder / BOOK_NAME)) as book, book:
+        asked = "SELECT id, raw FROM bodies JOIN main USING (id) WHERE height = ?"
+        ((name, raw),) = book.execute(asked, (height,))
+        forged = bytes(raw).replace(memo, memo[:-3] + b"???", 1)
+        book.execute("UPDATE bodies SET raw = ? WHERE id = ?", (forged, name))
 
 
 def cafe(blocks: int = 40, *, is_hard: bool = False) -> Cafe:

@@ -1,6 +1,6 @@
 """Pictures of each page for people to look at: `python -m tests.web.screenshots`, into docs/screenshots.
 
-Starts the shop's node, a friend's and one that lags behind, all on loopback in a temporary folder, and ends them.
+Starts the shop's node and two friends', all on loopback in a temporary folder, and ends them.
 The book is made up; the browser is the machine's Chromium.
 """
 
@@ -9,22 +9,20 @@ from __future__ import annotations
 import argparse
 import base64
 import shutil
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Browser, Page
 
-from node.storage.sqlite import BOOK_NAME
 from tests.acceptance.nodes import Lab, Node, connected, until
 from tests.building import key
 from tests.sources import ROOT
 from tests.web.browser import chromium
-from tests.web.cafe import CAFE, Cafe, cafe
+from tests.web.cafe import CAFE, Cafe, cafe, edit, with_audit
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
 DESK: Final = (1120, 800)
@@ -79,6 +77,7 @@ def shop(folder: Path) -> Iterator[tuple[Node, Cafe]]:
             f'\n[[peers]]\nname = "{friend.name}"\naddress = "{friend.address}"\n' for friend in friends
         )
         known = folder / "shop.toml"
+        with_audit(network, "5s")
         known.write_text(network.read_text(encoding="utf-8") + named, encoding="utf-8")
         node = lab.node("shop", "--mine", "off", network=known, web=True)
         book.lay(node.folder)
@@ -126,25 +125,23 @@ def _is_drawn(page: Page) -> None:
     page.wait_for_timeout(300)
 
 
-def damaged(node: Node, book: Cafe) -> None:
-    """Have someone edit the shop's copy while its node rests: the word of a memo."""
+def edited_shop(node: Node, book: Cafe) -> str:
+    """Have someone edit the shop's copy while its node rests; return the page's address when it was found."""
+    at = book.parts[0][40]
     node.stop()
-    with closing(sqlite3.connect(node.folder / BOOK_NAME)) as edited, edited:
-        height = next(at.height for at in book.parts[0] if any(one.memo for one in at.entries))
-        (block_id,) = edited.execute("SELECT id FROM main WHERE height = ?", (height,)).fetchone()
-        (raw,) = edited.execute("SELECT raw FROM bodies WHERE id = ?", (block_id,)).fetchone()
-        memo = next(one.memo for at in book.parts[0] for one in at.entries if one.memo).encode()
-        forged = bytes(raw).replace(memo, memo[:-3] + b"???", 1)
-        edited.execute("UPDATE bodies SET raw = ? WHERE id = ?", (forged, block_id))
+    edit(node.folder, next(one for one in at.entries if one.memo), at.height)
     node.start()
-    until(lambda: node.status()["page"], "the page is back")
+    until(lambda: node.status()["audit"]["findings"], "the audit finds it")
+    return str(until(lambda: node.status()["page"], "the page is back")).rstrip("/")
 
 
 def main() -> None:
     """Take all pictures anew, or some."""
     parser = argparse.ArgumentParser(prog="python -m tests.web.screenshots", description="Take the pictures.")
     parser.add_argument("names", nargs="*", help="of the pages (default: all)")
-    parser.add_argument("--into", type=Path, default=FOLDER, metavar="FOLDER", help="default docs/screenshots")
+    parser.add_argument(
+        "--into", type=Path, default=FOLDER, metavar="FOLDER", help="default docs/screenshots"
+    )
     parser.add_argument("--format", choices=("webp", "png"), default="webp", help="default webp")
     options = parser.parse_args()
     options.into.mkdir(parents=True, exist_ok=True)
@@ -157,9 +154,14 @@ def main() -> None:
                     continue
                 taken(browser, url + path, options.into / f"{name}.{options.format}", DESK)
                 if name in DARK:
-                    taken(browser, url + path, options.into / f"{name}-dark.{options.format}", DESK, dark=True)
+                    taken(
+                        browser, url + path, options.into / f"{name}-dark.{options.format}", DESK, dark=True
+                    )
                 if name in ON_PHONE:
                     taken(browser, url + path, options.into / f"{name}-phone.{options.format}", PHONE)
+            if not options.names or "edited" in options.names:
+                url = edited_shop(node, book)
+                taken(browser, f"{url}/health", options.into / f"edited.{options.format}", DESK)
     finally:
         shutil.rmtree(folder)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,11 +12,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from node.ledger.address import decode_address
-from node.storage.sqlite import BOOK_NAME
 from tests.acceptance.nodes import Lab, Node, connected, until
 from tests.building import Key, key
 from tests.web.browser import listen
-from tests.web.cafe import CAFE, STRANGER, Cafe, cafe
+from tests.web.cafe import CAFE, STRANGER, Cafe, cafe, edit, with_audit
 
 pytestmark = pytest.mark.acceptance
 
@@ -246,15 +243,11 @@ def test_an_edited_copy_is_told_of_in_red_with_what_it_said_and_what_is_proven(
     lab = Lab(tmp_path)
     book = cafe(20)
     network = lab.network(book.parameters)
-    text = network.read_text(encoding="utf-8")
-    network.write_text(text.replace("[node]\n", '[node]\naudit = "1s"\n', 1), encoding="utf-8")
+    with_audit(network)
     node = lab.node("shop", "--mine", "off", network=network, web=True)
     book.lay(node.folder)
     edited = next(one for one in book.parts[0][3].entries if one.memo)
-    with closing(sqlite3.connect(node.folder / BOOK_NAME)) as opened, opened:
-        ((name, raw),) = opened.execute("SELECT id, raw FROM bodies JOIN main USING (id) WHERE height = 4")
-        forged = bytes(raw).replace(edited.memo.encode(), edited.memo[:-3].encode() + b"???", 1)
-        opened.execute("UPDATE bodies SET raw = ? WHERE id = ?", (forged, name))
+    edit(node.folder, edited, 4)
     try:
         node.start()
         page = browser.new_page()
