@@ -400,3 +400,52 @@ def test_a_block_that_the_next_one_does_not_follow_is_named(book: Edited) -> Non
     connection.close()
     found = first_bad(book.path)
     assert (found.rule, found.height) == ("block-row", 3)
+
+
+# ------------------------------------------------------------------------------------- all that is found
+
+
+def all_rules(path: Path) -> list[tuple[str, int | None]]:
+    book = open_read_only(path)
+    try:
+        return [
+            (str(bad.rule), bad.height) for bad in verify(book, PARAMETERS, lambda *_: None, 100).findings
+        ]
+    finally:
+        book.close()
+
+
+def test_all_that_is_wrong_is_named_where_all_is_asked_for(book: Edited) -> None:
+    book.edit(
+        "UPDATE accounts SET balance = balance + 1",
+        "UPDATE blocks SET chain_time = 5 WHERE id = 2",
+        "DELETE FROM history WHERE key = (SELECT min(key) FROM history)",
+    )
+    rules = [rule for rule, _ in all_rules(book.path)]
+    assert rules.count("block-row") == 1
+    assert rules.count("index-row") == 1
+    assert rules.count("account-row") >= 2
+
+
+def test_behind_a_block_that_cannot_be_read_the_next_ones_are_judged(book: Edited) -> None:
+    book.edit("DELETE FROM bodies WHERE id = 2", "UPDATE bodies SET raw = zeroblob(9) WHERE id = 5")
+    assert all_rules(book.path) == [("body-missing", 2), ("block-encoding", 5)]
+
+
+def test_a_long_book_is_read_in_slices_while_a_node_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.audit._SLICE", 1)
+    monkeypatch.setattr("node.audit._TOLD_AFTER", 1)
+    chain, built = sample_chain(6)
+    path = filled_book(tmp_path, chain, built[:3])
+    writing, reading = open_book(path, PARAMETERS), open_read_only(path)
+    left = [built[3:]]
+
+    def meanwhile(_: int, __: int) -> None:
+        if left:
+            connect(writing.store, writing.writer, chain, left.pop())
+
+    assert verify(reading, PARAMETERS, meanwhile).blocks == 7
+    reading.close()
+    writing.close()
