@@ -155,12 +155,13 @@ def visit(port: int, rate: int) -> None:
 def _visit(port: int, number: int, rate: int, leaving: threading.Event, seen: Served) -> None:
     """Ask on one connection, each at its time; whoever is late asks at once."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-    tip = ""
+    connection.request("GET", "/api/blocks/tip/hash")
+    tip = connection.getresponse().read().decode()
     due = time.monotonic() + number / rate
     turn = number
     while not leaving.wait(max(0.0, due - time.monotonic())):
         began = time.monotonic()
-        connection.request("GET", PATHS[turn % len(PATHS)].format(tip=tip or "0" * 64))
+        connection.request("GET", PATHS[turn % len(PATHS)].format(tip=tip))
         answer = connection.getresponse()
         content = answer.read()
         seen.took_ms.append((time.monotonic() - began) * 1e3)

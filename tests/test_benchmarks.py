@@ -146,6 +146,22 @@ def test_the_reorganisation_benchmark_tells_entries_unseen_and_seen() -> None:
     assert [one["benchmark"] for one in told] == ["reorg unseen", "reorg seen"]
 
 
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("kept")
+def test_the_benchmark_of_a_sync_with_visitors_tells_both_rates() -> None:
+    (told,) = told_by("benchmarks.page_load", "--entries", "500", "--accounts", "30", "--runs", "1")
+    assert told["benchmark"] == "page load"
+
+
+@pytest.mark.acceptance
+@pytest.mark.browser
+@pytest.mark.usefixtures("kept")
+def test_the_page_benchmark_tells_the_first_page_and_a_new_block() -> None:
+    told = told_by("benchmarks.page", "--entries", "500", "--accounts", "30", "--runs", "1")
+    assert [one["benchmark"] for one in told] == ["page first", "page block"]
+    assert 0 < told[0]["details"]["bytes"] <= 60_000
+
+
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep books where the test's own files are, and say where that is."""
@@ -216,6 +232,8 @@ def test_the_table_has_a_row_for_each_figure() -> None:
         ("benchmarks.submit", ("--entries", "0"), "--entries and --runs are 1 or more"),
         ("benchmarks.relay", ("--nodes", "1"), "--nodes 2 or more"),
         ("benchmarks.reorg", ("--blocks", "0"), "--blocks, --per-block and --runs are 1 or more"),
+        ("benchmarks.page", ("--runs", "0"), "--entries and --runs are 1 or more"),
+        ("benchmarks.page_load", ("--rate", "0"), "--entries, --runs and --rate are 1 or more"),
         ("benchmarks", ("walk",), "there is no benchmark walk"),
         ("benchmarks", ("--runs", "0"), "--runs is 1 or more"),
     ],
