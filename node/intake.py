@@ -183,13 +183,19 @@ class Intake:
         return entry if self._hold(held, now) else None
 
     def restore(self, saved: Sequence[Saved], now: Now) -> None:
-        """Take entries that were pending when the node stopped, and check them again, in parts."""
-        for one in saved:
-            try:
-                entry = decode_entry(one.raw)
-            except RuleBroken:
+        """Take entries that were pending when the node stopped, and check them again, in parts.
+
+        What was typed here goes before another entry of its nonce: that one may have been evicted since the
+        file was written, and what was typed in its place after it.
+        """
+        found = [held for one in saved if (held := _held_again(one)) is not None]
+        typed = [held.entry for held in found if held.own]
+        nonces = {(entry.sender, entry.nonce) for entry in typed}
+        txids = {entry.txid for entry in typed}
+        for held in found:
+            entry = held.entry
+            if not held.own and (entry.sender, entry.nonce) in nonces and entry.txid not in txids:
                 continue
-            held = Held(entry, own=one.own, received_ms=one.received_ms, origin=FROM_FILE)
             before = self._restoring.get(entry.txid)
             if before is None or not before.own:  # what was typed here is in the journal too
                 self._restoring[entry.txid] = held
@@ -319,6 +325,14 @@ class Intake:
             batch.journal.extend(submission.journal)
             after = self._out.stage(batch)
         self._out.claim(Answer(submission.request, submission.results, after), after)
+
+
+def _held_again(saved: Saved) -> Held | None:
+    try:
+        entry = decode_entry(saved.raw)
+    except RuleBroken:
+        return None
+    return Held(entry, own=saved.own, received_ms=saved.received_ms, origin=FROM_FILE)
 
 
 def _refusal(code: str, message: str, hint: str) -> dict[str, str]:

@@ -119,6 +119,16 @@ def test_an_entry_typed_again_while_the_saved_one_is_checked_is_answered_with_it
     assert not world.intake.restoring()
 
 
+def test_what_was_typed_comes_back_before_another_of_its_nonce_which_the_file_still_has() -> None:
+    """Seed 1060: the other one had been evicted since the file was written."""
+    world = World()
+    evicted = world.chain.entry(SENDERS[0], key("shop"), 1, nonce=0, fee=9)
+    typed = world.chain.entry(SENDERS[0], key("shop"), 2, nonce=0)
+    world.intake.restore([*saved([evicted]), *saved([typed], own=True)], NOW)
+    world.check_all()
+    assert [pending.entry for pending in world.mempool] == [typed]
+
+
 def test_what_is_typed_after_a_start_takes_no_place_of_what_was_promised_before_it() -> None:
     world = World(most=3)
     *promised, new = world.entries(1)[:4]
