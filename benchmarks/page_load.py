@@ -1,7 +1,7 @@
 """A node syncs while its page is asked 200 times a second: `python -m benchmarks.page_load`.
 
 As `sync`, with the page on: without visitors, then with them, by turns. The visitors are a process of its own
-with eight connections. Of ten requests four are for the tip, two for the newest blocks, one for a block, one
+with 32 connections. Of ten requests four are for the tip, two for the newest blocks, one for a block, one
 for its txids, one for a file of the page and one for the first page. All share the cores with both nodes.
 """
 
@@ -25,7 +25,7 @@ from benchmarks.report import Result, Series, emit
 
 RATE: Final = 200
 """Requests a second."""
-CONNECTIONS: Final = 8
+CONNECTIONS: Final = 32
 PATHS: Final = (
     *("/api/blocks/tip/height", "/api/blocks/tip/hash") * 2,
     *("/api/blocks", "/api/blocks", "/api/block/{tip}", "/api/block/{tip}/txids"),
