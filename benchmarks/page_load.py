@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from benchmarks.report import Result, Series, emit
 RATE: Final = 200
 """Requests a second."""
 CONNECTIONS: Final = 32
+NICENESS: Final = 5
+"""As much as the page's own: real visitors bring a machine of theirs."""
 PATHS: Final = (
     *("/api/blocks/tip/height", "/api/blocks/tip/hash") * 2,
     *("/api/blocks", "/api/blocks", "/api/block/{tip}", "/api/block/{tip}/txids"),
@@ -129,6 +132,7 @@ class _Visitors:
 
 def visit(port: int, rate: int) -> None:
     """Ask at this rate until standard input ends, then print what was seen; in a process of its own."""
+    os.nice(NICENESS)
     leaving = threading.Event()
     seen = [Served() for _ in range(CONNECTIONS)]
     began = time.monotonic()
