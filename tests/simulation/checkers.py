@@ -473,7 +473,7 @@ class Checkers:
         between = {entry.txid: None for entry in waiting}
         taken = {(entry.sender, entry.nonce): None for entry in waiting}
         # After a restart what comes back of undone blocks may have taken all the places of a small pool.
-        is_crowded = bool(seen.undone) and len(machine.core.mempool) >= machine.build.pool_entries
+        is_crowded = bool(seen.undone) and machine.build.pool_entries < ROOMY
         for txid in missing:
             entry = seen.promised[txid]
             _, nonce = tip.accounts.get(entry.sender, (0, 0))

@@ -40,4 +40,15 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
         Wish(327),
         "on demand, two sides of equal work meet at nodes that do not mine: it stays until the next payment",
     ),
+    (Wish(75), "what came back of undone blocks filled a small pool after a restart (the judgement)"),
+    (Wish(99), "what was typed just after a start took the place of what was promised before it"),
+    (
+        Wish(1060),
+        "after a restart a rival that had been evicted came back before what was typed in its place",
+    ),
+    (Wish(1163), "most clocks were wrong, so that those that were right did not mine (the judgement)"),
+    (
+        Wish(1417),
+        "what came back of undone blocks had filled a small pool, and left it again (the judgement)",
+    ),
 )
