@@ -1,7 +1,7 @@
 """The statement of an account over a span of time: lines, totals, and by whom, from the book's postings.
 
-Touches nothing. What an entry posts to one account is one line here: what went out with its fee, a reward with
-the fees of its block. Opening balance and all changes give the closing balance, by the same integers.
+Touches nothing. What an entry posts to one account is one line here: what went out with its fee, a reward
+with the fees of its block. Opening balance and all changes give the closing balance, by the same integers.
 """
 
 from __future__ import annotations

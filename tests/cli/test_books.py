@@ -45,7 +45,11 @@ def test_a_book_in_order_is_said_to_be(lonely: Shell, book: tuple[ChainBuilder, 
     found = lonely.ask("verify")
     entries = sum(len(block.entries) for block in book[1])
     assert found == {
-        "height": 6, "blocks": 7, "transactions": entries, "ok": True, "first_bad": None,
+        "height": 6,
+        "blocks": 7,
+        "transactions": entries,
+        "ok": True,
+        "first_bad": None,
         "findings": [],
     }
     assert lonely.type("verify").stdout.startswith("ok: 7 blocks, ")

@@ -44,11 +44,11 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
     (Wish(99), "what was typed just after a start took the place of what was promised before it"),
     (
         Wish(1060),
-        "after a restart a rival that had been evicted came back before what was typed in its place",
+        "after a restart a rival that was evicted before came back in the place of what was typed",
     ),
     (Wish(1163), "most clocks were wrong, so that those that were right did not mine (the judgement)"),
     (
         Wish(1417),
-        "what came back of undone blocks had filled a small pool, and left it again (the judgement)",
+        "what came back of undone blocks filled a small pool for a while (the judgement)",
     ),
 )

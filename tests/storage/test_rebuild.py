@@ -26,7 +26,6 @@ from tests.building import Built, ChainBuilder, key, record_of
 from tests.storage.filling import ANN, BOB, PARAMETERS, connect, filled_book, sample_chain
 from tests.storage.test_sqlite import edit
 
-
 SWITCHES = codec.encode(((network_id(PARAMETERS), 0),))
 """A value that a node keeps by name: it left genesis once, at genesis."""
 
