@@ -113,9 +113,11 @@ def _show_verdict(verdict: Verdict, path: Path) -> None:
     _show_bad(verdict.first_bad, [("in order", _counted(verdict))])
     if len(verdict.findings) > 1:
         show.line(f"and {count_of(len(verdict.findings) - 1, 'finding')} more; --json has all")
+    command = f"  python cli.py --data-dir {shlex.quote(str(path.parent))}"
     show.line("mend it, with the help of peers:")
-    show.line(f"  python cli.py --data-dir {shlex.quote(str(path.parent))} heal")
-    show.line("or, where no peer is, stop the node and keep what is still good: rebuild in the place of heal")
+    show.line(f"{command} heal")
+    show.line("or, with none, keep what is still good:")
+    show.line(f"{command} rebuild")
 
 
 def _show_rebuilt(rebuilt: Rebuilt) -> None:
