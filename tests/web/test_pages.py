@@ -400,6 +400,10 @@ async def test_health_shows_findings_field_by_field(
     assert "Block 4, entry 2: the entry was changed" in read
     assert "amount 9.00 1.00 memo <i> nothing at hand tells" in read
     assert "1 finding in this copy" in words(await got(here, "/"))
+    for path in ("/", "/health"):
+        text = await got(here, path)
+        assert 'class="dot bad"' in text
+        assert 'class="dot good"' not in text
     async with visitor(made, ELSEWHERE) as there:
         seen = words(await got(there, "/health"))
     assert "1 finding" in seen
