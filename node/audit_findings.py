@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from node.ledger.errors import Rule, RuleBroken
 from node.storage.port import BlockRecord, StorageFault
 
 T = TypeVar("T")
 
+_AMOUNTS: Final = frozenset(("amount", "fee", "balance"))
+_TIMES: Final = frozenset(("timestamp_ms", "chain_time", "first_seen_ms"))
+_INTEGER: Final = re.compile("-?[0-9]{1,19}")
 _OF_THE_COINBASE = frozenset({Rule.COINBASE_ENCODING, Rule.COINBASE_HEIGHT, Rule.COINBASE_AMOUNT})
 
 
@@ -88,6 +92,24 @@ class FirstBad:
             "detail": self.detail,
             "fields": [field._asdict() for field in self.fields],
         }
+
+
+def amount_of(name: str, text: str) -> int | None:
+    """Return what a field says in smallest units, None where it is no amount (or where it says nonsense)."""
+    return int(text) if name in _AMOUNTS and _INTEGER.fullmatch(text) else None
+
+
+def time_of(name: str, text: str) -> int | None:
+    """Return what a field says as Unix milliseconds, None where it is no time."""
+    return int(text) if name in _TIMES and _INTEGER.fullmatch(text) else None
+
+
+def readable(name: str, text: str, amount: Callable[[int], str], moment: Callable[[int], str]) -> str:
+    """Return what a field says as people read it; `amount` and `moment` show smallest units, milliseconds."""
+    units, milliseconds = amount_of(name, text), time_of(name, text)
+    if units is not None:
+        return amount(units)
+    return text if milliseconds is None else moment(milliseconds)
 
 
 class Bad(Exception):

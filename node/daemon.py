@@ -66,7 +66,7 @@ from node.log import Log
 from node.log_lines import finding_line
 from node.log_names import with_names
 from node.mempool import Saved, load_dump
-from node.mending import last_report
+from node.mending import in_short, last_report
 from node.miner import MinerPool
 from node.page import Page, trouble
 from node.paths import contacts_file
@@ -146,7 +146,8 @@ class Daemon:
             max_unsent=MAX_UNSENT + _BLOCKS_UNSENT * config.parameters.maximum_block_bytes,
         )
         self._audit = BackgroundAudit(config.data_dir, config.parameters, config.audit_s, self._read_again)
-        self._last_heal = last_report(config.data_dir)
+        last_heal = last_report(config.data_dir)
+        self._last_heal = None if last_heal is None else in_short(last_heal)
         self.heals_by_itself = config.heal is Healing.AUTO
         self.wants_healing = False
         """True once it stops to be mended and started again."""

@@ -31,6 +31,8 @@ from node.storage.journal import Journal
 REPORT_NAME: Final = "heal.json"
 MOST_KNOWN: Final = 32
 """Peers of the address book that are asked, besides the configured ones."""
+MOST_TOLD: Final = 200
+"""Changes that the local socket tells of; the report beside the evidence has all."""
 _MAX_BYTES: Final = 1 << 26
 _AGENT: Final = f"indelible/{__version__} heal"
 _REPLACEABLE: Final = (PEERS_NAME, PENDING_NAME, JOURNAL_NAME, MEMORY_NAME)
@@ -65,6 +67,13 @@ def last_report(folder: Path) -> Json | None:
         found = json.loads(read_bounded(folder / REPORT_NAME, _MAX_BYTES))
         return found if isinstance(found, dict) else None
     return None
+
+
+def in_short(report: Json) -> Json:
+    """Return a report whose changes fit an answer; `changes_left_out` counts the others."""
+    changes = report.get("changes", [])
+    left_out = max(0, len(changes) - MOST_TOLD)
+    return report | {"changes": changes[:MOST_TOLD], "changes_left_out": left_out}
 
 
 def _mend_files(

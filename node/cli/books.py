@@ -14,12 +14,12 @@ import click
 from node.audit import Verdict
 from node.audit import verify as verify_book
 from node.audit_files import bad_files
-from node.audit_findings import FirstBad
+from node.audit_findings import Difference, FirstBad, readable
 from node.cli.errors import refusals
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.offline import book_path, parameters_of, parameters_of_damaged
 from node.cli.options import Command, examples
-from node.cli.text import count_of, printable
+from node.cli.text import Units, count_of, printable, when
 from node.heal import MOST_FINDINGS
 from node.storage.faults import BookFault
 from node.storage.reading import open_read_only
@@ -50,7 +50,8 @@ def verify(invocation: Invocation, ctx: click.Context) -> None:
     bad = bad_files(path.parent, parameters, live=invocation.client_if_running() is not None)
     findings = (*verdict.findings, *(one.finding() for one in bad))
     verdict = replace(verdict, first_bad=next(iter(findings), None), findings=findings)
-    _answer(invocation, ctx, verdict, lambda: _show_verdict(verdict, path))
+    units = Units(parameters.decimals, parameters.symbol)
+    _answer(invocation, ctx, verdict, lambda: _show_verdict(verdict, path, units))
 
 
 @click.command(cls=Command, epilog=examples("rebuild", "--data-dir /srv/shop rebuild"))
@@ -72,7 +73,8 @@ def rebuild(invocation: Invocation, ctx: click.Context) -> None:
 
             with show.progress("rebuilding", None) as bar:
                 rebuilt = rebuild_book(path, parameters, lambda done, total: bar.at(done, total or None))
-    _answer(invocation, ctx, rebuilt, lambda: _show_rebuilt(rebuilt))
+    units = Units(parameters.decimals, parameters.symbol)
+    _answer(invocation, ctx, rebuilt, lambda: _show_rebuilt(rebuilt, units))
 
 
 def _answer(
@@ -103,14 +105,14 @@ def _bad_fields(bad: FirstBad) -> Json:
     }
 
 
-def _show_verdict(verdict: Verdict, path: Path) -> None:
+def _show_verdict(verdict: Verdict, path: Path, units: Units) -> None:
     from node.cli import show  # noqa: PLC0415 - the same
 
     if verdict.first_bad is None:
         show.line(show.Cell(f"ok: {_counted(verdict)}, every hash, signature and balance", "green"))
         return
     show.line(show.Cell(f"{path} was changed or damaged", "bold red"))
-    _show_bad(verdict.first_bad, [("in order", _counted(verdict))])
+    _show_bad(verdict.first_bad, units, [("in order", _counted(verdict))])
     if len(verdict.findings) > 1:
         show.line(f"and {count_of(len(verdict.findings) - 1, 'finding')} more; --json has all")
     command = f"  python cli.py --data-dir {shlex.quote(str(path.parent))}"
@@ -120,7 +122,7 @@ def _show_verdict(verdict: Verdict, path: Path) -> None:
     show.line(f"{command} rebuild")
 
 
-def _show_rebuilt(rebuilt: Rebuilt) -> None:
+def _show_rebuilt(rebuilt: Rebuilt, units: Units) -> None:
     from node.cli import show  # noqa: PLC0415 - the same
 
     kept = f"the new book has {_counted(rebuilt)}"
@@ -131,14 +133,14 @@ def _show_rebuilt(rebuilt: Rebuilt) -> None:
     lost = f"{count_of(rebuilt.lost, 'block')} lost" if rebuilt.lost else "nothing tells how many were lost"
     show.line(show.Cell(f"{kept}; {lost}, from this on:", "yellow"))
     next_step = "start the node: its peers give the rest"
-    _show_bad(rebuilt.first_bad, [("old book", str(rebuilt.evidence)), ("next", next_step)])
+    _show_bad(rebuilt.first_bad, units, [("old book", str(rebuilt.evidence)), ("next", next_step)])
 
 
 def _counted(found: Verdict | Rebuilt) -> str:
     return f"{count_of(found.blocks, 'block')}, {count_of(found.transactions, 'entry', 'entries')}"
 
 
-def _show_bad(bad: FirstBad, more: Sequence[tuple[str, str]]) -> None:
+def _show_bad(bad: FirstBad, units: Units, more: Sequence[tuple[str, str]]) -> None:
     from node.cli import show  # noqa: PLC0415 - the same
 
     pairs: list[tuple[str, show.Value]] = [
@@ -149,15 +151,28 @@ def _show_bad(bad: FirstBad, more: Sequence[tuple[str, str]]) -> None:
         ("position", "" if bad.position is None else _position(bad.position)),
         ("txid", "" if bad.txid is None else bad.txid.hex()),
         ("found txid", "" if bad.found_txid is None else bad.found_txid.hex()),
-        *((f"{name} says", _said(said, proof)) for name, said, proof in bad.fields),
+        *((f"{field.name} says", _said(field, units)) for field in bad.fields),
+        ("proof", _untold(bad)),
         *more,
     ]
     show.fields([(name, value) for name, value in pairs if value])
 
 
-def _said(said: str | None, proof: str | None) -> str:
-    shown = "nothing" if said is None else printable(said)
-    return shown if proof is None else f"{shown}; proven is {printable(proof)}"
+def _said(field: Difference, units: Units) -> str:
+    said, proof = (
+        None if text is None else printable(readable(field.name, text, units.amount, when))
+        for text in (field.said, field.proof)
+    )
+    shown = "nothing" if said is None else said
+    return shown if proof is None else f"{shown}; proven is {proof}"
+
+
+def _untold(bad: FirstBad) -> str:
+    """Return where to get what an entry said, where nothing at hand tells; else ""."""
+    if bad.height is None or not bad.fields or any(field.proof is not None for field in bad.fields):
+        return ""
+    knows = "only that it was another" if bad.txid is None else "its fingerprint only, the txid"
+    return f"knows {knows}; `heal` fetches what it said"
 
 
 def _position(position: int) -> str:

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import click
 
+from node.audit_findings import readable
 from node.cli.errors import NO_NODE, CommandError, refusals
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.offline import book_path, configuration, parameters_of_damaged
 from node.cli.options import Command, examples
-from node.cli.text import count_of, printable
+from node.cli.text import Units, count_of, printable, when
 from node.mending import last_report, mend
 from node.private import PathError
 from node.storage.faults import BookFault
@@ -36,16 +37,16 @@ def heal(invocation: Invocation, ctx: click.Context) -> None:
     A running node stops for it and starts again. What was there is kept as evidence. Leaves with status 1
     where something could not be mended, and says what.
     """
-    report = _by_node(invocation) if invocation.client_if_running() else _by_itself(invocation)
-    invocation.answer(report, lambda: _show(report))
+    report, units = _by_node(invocation) if invocation.client_if_running() else _by_itself(invocation)
+    invocation.answer(report, lambda: _show(report, units))
     if not report["ok"]:
         ctx.exit(1)
 
 
-def _by_node(invocation: Invocation) -> Json:
+def _by_node(invocation: Invocation) -> tuple[Json, Units]:
     """Have the running node do it, and wait until it is back."""
     client = invocation.client()
-    folder = Path(invocation.info()["data_dir"])
+    folder, units = Path(invocation.info()["data_dir"]), invocation.units()
     before = client.call("audit")["last_heal"]
     pid = holder(folder)
     client.call("heal")
@@ -55,7 +56,7 @@ def _by_node(invocation: Invocation) -> Json:
     while True:
         report = last_report(folder)
         if report is not None and (before is None or report["time_ms"] != before["time_ms"]):
-            return report
+            return report, units
         if _is_gone(pid):
             command = f"python cli.py --data-dir {shlex.quote(str(folder))} heal"
             hint = f"look at its log, or mend without it: {command}"
@@ -74,23 +75,24 @@ def _is_gone(pid: int | None) -> bool:
     return False
 
 
-def _by_itself(invocation: Invocation) -> Json:
+def _by_itself(invocation: Invocation) -> tuple[Json, Units]:
     path = book_path(invocation)
     if not path.is_file():
         hint = "start a node on that folder: its peers fill it"
         raise CommandError("not-a-book", f"there is no book at {path}", hint)
     parameters = parameters_of_damaged(invocation, path)
-    settings = configuration(invocation)
+    settings, units = configuration(invocation), Units(parameters.decimals, parameters.symbol)
     with refusals(BookFault, PathError), FolderLock(path.parent):
         if invocation.as_json:
-            return mend(settings, parameters, lambda *_: None)
+            return mend(settings, parameters, lambda *_: None), units
         from node.cli import show  # noqa: PLC0415 - rich loads slowly, and programs do not need it
 
         with show.progress("healing", None) as bar:
-            return mend(settings, parameters, lambda _, done, total: bar.at(done, total or None))
+            report = mend(settings, parameters, lambda _, done, total: bar.at(done, total or None))
+        return report, units
 
 
-def _show(report: Json) -> None:
+def _show(report: Json, units: Units) -> None:
     from node.cli import show  # noqa: PLC0415 - the same
 
     if not report["findings"]:
@@ -104,7 +106,7 @@ def _show(report: Json) -> None:
         show.line(f"  {printable(_place(one))}{one['rule']}: {printable(one['detail'])}")
     for change in report["changes"][:_SHOWN]:
         for field in change["fields"]:
-            show.line(f"  {printable(_change(change, field))}")
+            show.line(f"  {printable(_change(change, field, units))}")
     for text in report["unhealed"]:
         show.line(show.Cell(f"  {printable(text)}", "red"))
     fetched = ", ".join(f"{count} from {name}" for name, count in report["fetched"].items())
@@ -123,9 +125,13 @@ def _place(found: Json) -> str:
     return f"block {found['height']}{entry}: "
 
 
-def _change(change: Json, field: Json) -> str:
+def _change(change: Json, field: Json, units: Units) -> str:
     if "position" in change:
         where = f"block {change['height']}, entry {change['position']}"
     else:
         where = " ".join([change["table"], *change["key"].values()])
-    return f"{where}: {field['name']} said {field['said']}, is {field['proof']}"
+    said, proof = (
+        "nothing" if text is None else readable(field["name"], text, units.amount, when)
+        for text in (field["said"], field["proof"])
+    )
+    return f"{where}: {field['name']} said {said}, is {proof}"

@@ -21,6 +21,8 @@ from node.web.shared import shared_of
 TIPS: Final = 30
 """Ends of branches, the last to arrive."""
 LOG_LINES: Final = 200
+MENDED: Final = 40
+"""Changes by the last healing that are shown; the report has all."""
 PLOTTED_BLOCKS: Final = 500
 PLOTTED_HOURS: Final = 14 * 24
 PLOTTED_DAYS: Final = 400
@@ -160,6 +162,7 @@ async def health(request: Request) -> Response:
         status=status,
         info=info,
         audit=audit if is_local else None,
+        shown_changes=MENDED,
         disk=disk,
         progress=context.index.progress if context.index is not None else None,
     )

@@ -10,7 +10,7 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from node import __version__
+from node import __version__, audit_findings
 from node.ledger.params import BUILT_IN
 from node.web import showing
 from node.web.context import Context, context_of
@@ -70,6 +70,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["amount"] = _amount
     environment.filters["change"] = _change
     environment.filters["counted"] = showing.count
+    environment.tests["amount_field"] = lambda text, name: audit_findings.amount_of(name, text) is not None
+    environment.tests["time_field"] = lambda text, name: audit_findings.time_of(name, text) is not None
     return environment
 
 

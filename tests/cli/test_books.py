@@ -31,13 +31,13 @@ def book(lonely: Shell) -> tuple[ChainBuilder, list[Built]]:
     return chain, built
 
 
-def edit_memo(folder: Path, height: int) -> None:
+def edit_memo(folder: Path, height: int, at: int = 100) -> None:
     """Change one byte of a stored entry, as with the sqlite3 tool."""
     with contextlib.closing(sqlite3.connect(folder / BOOK_NAME)) as connection, connection:
         (raw,) = connection.execute("SELECT raw FROM bodies WHERE id = ?", (height,)).fetchone()
-        at = len(raw) - 100  # inside the last entry
-        changed = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
-        connection.execute("UPDATE bodies SET raw = ? WHERE id = ?", (changed, height))
+        changed = bytearray(raw)
+        changed[-at] ^= 1  # inside the last entry
+        connection.execute("UPDATE bodies SET raw = ? WHERE id = ?", (bytes(changed), height))
     connection.close()
 
 
@@ -69,6 +69,33 @@ def test_a_changed_byte_is_named_and_the_status_is_1(
     assert shown.exit_code == 1
     assert "was changed or damaged" in shown.stdout
     assert shown.stdout.endswith(f"  python cli.py --data-dir {lonely.folder} rebuild\n")
+
+
+@pytest.mark.usefixtures("book")
+def test_people_read_a_raised_balance_in_units_and_programs_as_it_is(lonely: Shell) -> None:
+    with contextlib.closing(sqlite3.connect(lonely.folder / BOOK_NAME)) as connection, connection:
+        connection.execute("UPDATE accounts SET balance = balance + 1")
+    connection.close()
+    fields = lonely.ask("verify", status=1)["first_bad"]["fields"]
+    (balance,) = (field for field in fields if field["name"] == "balance")
+    said, proof = int(balance["said"]), int(balance["proof"])
+    assert said == proof + 1
+    cents, symbol = 10**PARAMETERS.decimals, PARAMETERS.symbol
+    assert PARAMETERS.decimals == 2
+    said_text, proof_text = (f"{value // cents}.{value % cents:02} {symbol}" for value in (said, proof))
+    shown = " ".join(lonely.type("verify").stdout.split())
+    assert f"balance says {said_text}; proven is {proof_text}" in shown
+    healed = lonely.type("heal").stdout
+    assert f"balance said {said_text}, is {proof_text}" in " ".join(healed.split())
+
+
+@pytest.mark.usefixtures("book")
+def test_an_entry_that_nothing_at_hand_tells_is_said_to_be_fetched_by_heal(lonely: Shell) -> None:
+    edit_memo(lonely.folder, 3)
+    assert "heal` fetches" not in lonely.type("verify").stdout
+    edit_memo(lonely.folder, 3, at=80)
+    shown = " ".join(lonely.type("verify").stdout.split())
+    assert "knows only that it was another; `heal` fetches what it said" in shown
 
 
 @pytest.mark.usefixtures("book")

@@ -383,7 +383,7 @@ FINDING = {
     "rule": "entries-root",
     "detail": "the entry was changed",
     "fields": [
-        {"name": "amount", "said": "9.00", "proof": "1.00"},
+        {"name": "amount", "said": "900", "proof": "100"},
         {"name": "memo", "said": "<i>", "proof": None},
     ],
 }
@@ -398,7 +398,7 @@ async def test_health_shows_findings_field_by_field(
     read = words(await got(here, "/health"))
     assert "1 finding The copy on this machine is not what the others hold" in read
     assert "Block 4, entry 2: the entry was changed" in read
-    assert "amount 9.00 1.00 memo <i> nothing at hand tells" in read
+    assert "amount 9.00 TEST 1.00 TEST memo <i> nothing at hand tells" in read
     assert "1 finding in this copy" in words(await got(here, "/"))
     for path in ("/", "/health"):
         text = await got(here, path)
@@ -408,6 +408,63 @@ async def test_health_shows_findings_field_by_field(
         seen = words(await got(there, "/health"))
     assert "1 finding" in seen
     assert "9.00" not in seen
+
+
+@pytest.mark.parametrize(
+    "txid, knows",
+    [
+        (NOBODY, f"knows its fingerprint only: {NOBODY} . python"),
+        (None, "knows only that it was another; python"),
+    ],
+)
+async def test_a_finding_whose_fields_nothing_proves_says_so_once(
+    made: Site, here: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, txid: str | None, knows: str
+) -> None:
+    fields = [
+        {"name": "timestamp_ms", "said": "1700000000000", "proof": None},
+        {"name": "fee", "said": "5", "proof": None},
+    ]
+    found = [FINDING | {"fields": fields, "txid": txid}]
+    monkeypatch.setattr(type(made.node), "audit", lambda _: {"found": found, "last_heal": None})
+    read = words(await got(here, "/health"))
+    assert f"The proof {knows} cli.py heal fetches what it said." in read
+    assert "time 14 Nov 2023, 22:13:20 UTC fee 0.05 TEST" in read
+    assert read.count(NOBODY) == (txid is not None)
+    assert "nothing at hand tells" not in read
+
+
+async def test_health_shows_what_the_last_healing_mended(
+    made: Site, here: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = [
+        {"name": "amount", "said": "900", "proof": "100"},
+        {"name": "memo", "said": "<b>", "proof": "tea"},
+    ]
+    entry = {"table": "bodies", "key": {"id": "4"}, "height": 4, "position": 2, "fields": fields}
+    row = {
+        "table": "main",
+        "key": {"height": "7"},
+        "fields": [{"name": "row", "said": None, "proof": "there"}],
+    }
+    heal = {
+        "height": 12,
+        "ok": True,
+        "findings": [FINDING],
+        "changes": [entry, *[row] * 60],
+        "fetched": {"bob": 1},
+        "unhealed": [],
+        "evidence": "/e",
+        "time_ms": 1_700_000_000_000,
+        "changes_left_out": 9,
+    }
+    monkeypatch.setattr(type(made.node), "audit", lambda _: {"found": [], "last_heal": heal})
+    read = words(await got(here, "/health"))
+    assert "block 4 , entry 2 amount 9.00 TEST 1.00 TEST" in read
+    assert "block 4 , entry 2 memo <b> tea" in read
+    assert "main 7 row nothing there" in read
+    assert "And 30 changes more" in read
+    async with visitor(made, ELSEWHERE) as there:
+        assert "tea" not in words(await got(there, "/health"))
 
 
 async def test_peers_are_strangers_to_viewers_elsewhere(made: Site, here: httpx.AsyncClient) -> None:
