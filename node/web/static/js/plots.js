@@ -1,5 +1,7 @@
 // Plots over time, drawn by uPlot from /plots/data; colours and fonts are the style sheet's.
 
+import { unitOf } from "./plot-units.js";
+
 const { uPlot } = window; // a classic script, loaded before this one
 
 const { symbol, decimals } = document.body.dataset;
@@ -15,10 +17,18 @@ const KINDS = {
   takings: { title: `Takings (${symbol})`, bars: true, scale: units, show: (value) => money.format(value) },
   entries: { title: "Entries", bars: true, scale: 1, show: (value) => plain.format(value) },
   amount: { title: `Turnover (${symbol})`, bars: true, scale: units, show: (value) => money.format(value) },
-  interval_ms: { title: "Seconds between blocks", scale: 1000, show: (value) => plain.format(value) },
+  interval_ms: { show: (value) => short.format(value) }, // its title and scale: see kindOf
   difficulty: { title: "Difficulty (hashes)", scale: 1, show: (value) => short.format(value) },
   hashrate: { title: "Hash rate (hashes a second)", scale: 1, show: (value) => short.format(value) },
 };
+
+/** A series' kind; the unit of a time is that of the figures at hand. */
+function kindOf(name, values) {
+  const kind = KINDS[name];
+  if (name !== "interval_ms") return kind;
+  const unit = unitOf(values);
+  return { ...kind, title: `${unit.name} between blocks`, scale: unit.scale };
+}
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
@@ -45,7 +55,7 @@ function colour(name) {
 }
 
 function draw(section, times, values) {
-  const kind = KINDS[section.dataset.plot];
+  const kind = kindOf(section.dataset.plot, values);
   drawn.get(section)?.destroy();
   drawn.delete(section);
   section.querySelector(".plots-empty")?.remove();
@@ -95,7 +105,8 @@ function fill(data) {
   caption.textContent = "The last thirty points, the newest first";
   const head = table.createTHead().insertRow();
   const names = Object.keys(KINDS).filter((name) => name !== "takings" || frame.dataset.account);
-  for (const title of ["Time", ...names.map((name) => KINDS[name].title)]) {
+  const kinds = new Map(names.map((name) => [name, kindOf(name, data[name])]));
+  for (const title of ["Time", ...names.map((name) => kinds.get(name).title)]) {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.textContent = title;
@@ -113,7 +124,7 @@ function fill(data) {
       const cell = row.insertCell();
       cell.className = "number";
       const value = data[name][at];
-      cell.textContent = value === null ? "–" : KINDS[name].show(value / KINDS[name].scale);
+      cell.textContent = value === null ? "–" : kinds.get(name).show(value / kinds.get(name).scale);
     }
   }
   place.replaceChildren(table);
