@@ -19,6 +19,8 @@ BLOCKS: Final = 10
 """In one answer."""
 ENTRIES: Final = 25
 """Of a block in one answer."""
+_HEX_DIGITS: Final = 64
+"""Of a txid."""
 
 
 async def _tip_height(asked: Asked) -> Payload:
@@ -86,19 +88,26 @@ async def _status(asked: Asked) -> Payload:
 
 
 async def _txids(asked: Asked) -> Payload:
-    return as_json([txid.hex() for txid in await _leaves(asked)], FOR_EVER)
+    return as_json(await _leaves(asked), FOR_EVER)
 
 
 async def _txid_at(asked: Asked) -> Payload:
     leaves, index = await _leaves(asked), asked["index"]
     if index >= len(leaves):
         raise NotFound(f"the block has no position {index}", f"its last is {len(leaves) - 1}")
-    return as_text(leaves[index].hex(), FOR_EVER)
+    return as_text(leaves[index], FOR_EVER)
 
 
-async def _leaves(asked: Asked) -> tuple[bytes, ...]:
-    stored = await asked.context.read(lambda query: query.stored(asked["hash"]))
-    return () if stored is None else tuple(stored.sane.leaves)
+async def _leaves(asked: Asked) -> list[str]:
+    """Return the txids of a block: from its bytes, hashed; asked for again, from what is kept of them."""
+    kept = asked.context.kept_leaves.of
+    joined = (await asked.context.read(lambda query: kept(asked["hash"], partial(_joined, query)))).hex()
+    return [joined[at : at + _HEX_DIGITS] for at in range(0, len(joined), _HEX_DIGITS)]
+
+
+def _joined(query: Query, name: bytes) -> bytes:
+    stored = query.stored(name)
+    return b"" if stored is None else b"".join(stored.sane.leaves)
 
 
 async def _txs(asked: Asked) -> Payload:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from starlette.requests import Request
 
+from node.answers import Json
 from node.ledger.params import Parameters
 from node.query import Query
 from node.storage.reading import ReadOnlyBook
@@ -19,7 +20,7 @@ from node.web import viewers
 from node.web.books import Books
 from node.web.hub import Hub
 from node.web.index import Indexer
-from node.web.kept import Kept
+from node.web.kept import KEPT_LEAVES, Kept
 from node.web.local_socket import LocalSocket
 from node.web.security import Hosts
 
@@ -55,8 +56,10 @@ class Context:
     """The owner's names; for viewers on this machine only."""
     index: Indexer | None = None
     """The page's own index beside the book."""
-    kept: Kept = field(default_factory=Kept)
+    kept: Kept[Json] = field(default_factory=Kept)
     """What was read once and cannot change."""
+    kept_leaves: Kept[bytes] = field(default_factory=lambda: Kept(KEPT_LEAVES))
+    """Txids of blocks, 32 bytes each in one string: made from bytes that were hashed."""
 
     @property
     def prefix(self) -> str:

@@ -20,7 +20,7 @@ class Recent:
     """Summaries of blocks by their hashes."""
 
     def __init__(self) -> None:
-        self._kept = Kept()
+        self._kept: Kept[Json] = Kept()
 
     def blocks(self, query: Query, limit: int, before: int | None = None) -> list[Json]:
         """Return blocks of the main chain below height `before`, newest first, with their last entries.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from node.ledger import merkle
 from node.ledger.entry import txid_of
 from node.proof_file import decode
 from node.proofs import check
+from node.storage.sqlite import BOOK_NAME
 from tests.building import Built, key
 from tests.storage.filling import ANN, BOB, CEM
 from tests.web.site import ELSEWHERE, Site, address, site, visitor
@@ -115,6 +118,19 @@ async def test_where_a_block_stands(here: httpx.AsyncClient, made: Site) -> None
     }
     assert (await got(here, f"/block/{made.tip.hash.hex()}/status"))["next_best"] is None
     assert await refused(here, f"/block/{NOBODY}/status") == (404, "not-found")
+
+
+async def test_txids_are_hashed_once_and_a_damaged_blocks_are_never_told(
+    here: httpx.AsyncClient, made: Site
+) -> None:
+    read, unread = (made.blocks[at].hash.hex() for at in (0, 1))
+    before = await got(here, f"/block/{read}/txids")
+    with closing(sqlite3.connect(made.context.data_dir / BOOK_NAME)) as connection, connection:
+        connection.execute("UPDATE bodies SET raw = x'00' WHERE id IN (1, 2)")
+    assert await got(here, f"/block/{read}/txids") == before
+    assert await got(here, f"/block/{read}/txid/1") == before[1]
+    assert await refused(here, f"/block/{unread}/txids") == (500, "book-damaged")
+    assert await refused(here, f"/block/{unread}/txids") == (500, "book-damaged")
 
 
 async def test_a_blocks_entries_stand_behind_its_reward(here: httpx.AsyncClient, made: Site) -> None:
