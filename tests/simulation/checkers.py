@@ -223,12 +223,18 @@ class Checkers:
         """See that what leaves the pool or is kept out of it for want of room could not stay, and note it."""
         pool, most = machine.core.mempool, machine.build.pool_entries
         before, seen.pool = seen.pool, {pending.entry.txid: pending.entry for pending in pool}
+        told = {str(effect.fields.get("txid")): None for effect in effects if isinstance(effect, Notice)}
         no_room = [
             bytes.fromhex(str(effect.fields["txid"]))
             for effect in effects
             if isinstance(effect, Notice) and effect.fields.get("code") == "mempool-full"
         ]
         gone = [txid for txid in before if txid not in seen.pool]
+        for txid in gone:
+            # What took its place may have left again within the step: then only its notice is to be seen.
+            winner = pool.winner_of(txid)
+            if winner is not None and winner.hex() in told:
+                seen.lost[txid] = self.crowded[txid] = None
         evicted = self._without_reason(seen, before, gone) if gone else []
         if (no_room or evicted) and is_same_tip and len(pool) < most:
             raise Failure(
@@ -255,6 +261,7 @@ class Checkers:
                 entry.nonce < accounts.get(entry.sender, (0, 0))[1]
                 or entry.timestamp_ms + self._parameters.lifetime_ms <= seen.latest_ms
                 or txid in seen.undone
+                or txid in seen.lost
             ):
                 found.append(txid)
         return found
@@ -483,6 +490,7 @@ class Checkers:
                 or (entry.sender, entry.nonce) in taken
                 or txid in seen.lost
                 or txid in seen.undone
+                or self._is_outbid(entry)
             )
             if is_crowded:
                 self.crowded[txid] = None
@@ -491,6 +499,11 @@ class Checkers:
                     f"{machine.name}: it took entry {txid.hex()[:8]}, which is neither in its chain nor void "
                     "and waits no more"
                 )
+
+    def _is_outbid(self, entry: Entry) -> bool:
+        """Tell whether a dearer one was typed for its nonce: it may have taken the place, and expired since."""
+        rivals = self.rivals.get((entry.sender, entry.nonce), {})
+        return any(self.accepted[txid].entry.fee > entry.fee for txid in rivals)
 
     def _judge_parked(self, machine: Machine) -> None:
         """See that a header from the future enters when its time has come."""

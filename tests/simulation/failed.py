@@ -51,4 +51,6 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
         Wish(1417),
         "what came back of undone blocks filled a small pool for a while (the judgement)",
     ),
+    (Wish(1781), "what took an entry's place was pushed out in the same step (the judgement)"),
+    (Wish(1859), "what had outbid an entry typed there expired before it was mined (the judgement)"),
 )
