@@ -501,7 +501,7 @@ class Checkers:
                 )
 
     def _is_outbid(self, entry: Entry) -> bool:
-        """Tell whether a dearer one was typed for its nonce: it may have taken the place, and expired since."""
+        """Tell whether a dearer one was typed for its nonce: it may have taken its place, and expired."""
         rivals = self.rivals.get((entry.sender, entry.nonce), {})
         return any(self.accepted[txid].entry.fee > entry.fee for txid in rivals)
 
