@@ -120,6 +120,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What people type.
     ("node.cli.text",),
     ("node.cli.errors", "node.cli.show"),
+    ("node.cli.new_file",),
     ("node.cli.client", "node.cli.signing"),
     ("node.cli.invocation",),
     ("node.cli.options", "node.cli.offline"),

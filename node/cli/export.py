@@ -16,6 +16,7 @@ from node import export as rows
 from node.cli.errors import WRONG_USAGE, CommandError, refusals
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.named import address_of, contacts_of
+from node.cli.new_file import refuse_taken
 from node.cli.offline import book_path, parameters_of
 from node.cli.options import Command, examples
 from node.cli.text import count_of
@@ -150,6 +151,7 @@ def _target(output: Path | None) -> Iterator[BinaryIO]:
     if output is None:
         yield sys.stdout.buffer
         return
+    refuse_taken(output)
     # Asked to end, it ends as by Ctrl-C, so that nothing half stays behind.
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

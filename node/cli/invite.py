@@ -14,7 +14,7 @@ import click
 
 from node.cli.errors import CommandError, refusals
 from node.cli.invocation import Invocation, pass_invocation
-from node.cli.networks import write_new
+from node.cli.new_file import write_new
 from node.cli.offline import book_path, parameters_of
 from node.cli.options import Command, examples
 from node.cli.text import printable
@@ -75,7 +75,7 @@ def invite(
     parameters = _parameters(invocation)
     path = (output or Path(f"{name}.toml")).absolute()
     text = _text(parameters, name, path.name, me, str(settings["node_id"]), reached)
-    write_new(path, text)
+    write_new(path, text.encode())
     warnings = _warnings(parameters, str(settings["host"]), reached, has_given=bool(addresses))
     answer = {
         "file": str(path),

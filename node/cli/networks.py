@@ -12,6 +12,7 @@ import click
 from node.cli.errors import CommandError, refusals
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.named import address_or_text
+from node.cli.new_file import refuse_taken, write_new
 from node.cli.offline import configuration
 from node.cli.options import Command, Group, examples
 from node.cli.signing import read_amount
@@ -105,7 +106,7 @@ def new(
         f"The network {name}. Give this file to your friends: there is no key in it.",
         f"Start: {start}",
     )
-    write_new(path, format_network(parameters, comments))
+    write_new(path, format_network(parameters, comments).encode())
     identity = network_id(parameters).hex()
     answer = {"name": name, "file": str(path), "network_id": identity}
     said = (
@@ -122,24 +123,8 @@ def _free_path(name: str) -> Path:
         hint = "use 1 to 32 of a-z, A-Z, 0-9, _ and -"
         raise CommandError("bad-name", f"{name[:40]!a} cannot be a network's name", hint)
     path = Path(f"{name}.toml").absolute()
-    if path.exists() or path.is_symlink():
-        raise _taken(path)
+    refuse_taken(path)
     return path
-
-
-def _taken(path: Path) -> CommandError:
-    return CommandError("file-exists", f"{path} exists already and is not overwritten", "choose another name")
-
-
-def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet. Raises CommandError (file-exists, path)."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise _taken(path) from None
-    except OSError as error:
-        raise CommandError("path", f"cannot write {path} ({error.strerror})", "look at its folder") from None
 
 
 def _holders(

@@ -21,6 +21,7 @@ from node.answers import entry_content, reward_content
 from node.cli.errors import CommandError, refusals
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.look import full_txid
+from node.cli.new_file import write_new
 from node.cli.offline import book_path, parameters_of
 from node.cli.options import Command, examples
 from node.cli.text import Units, count_of, size, when
@@ -85,7 +86,7 @@ def receipt(invocation: Invocation, txid: str, output: Path | None, tip: str | N
     if output is None:
         click.echo(raw, nl=False)
         return
-    _write_new(output, raw)
+    write_new(output, raw)
     block, last = checked.block, checked.tip
     answer = {
         "file": str(output),
@@ -243,7 +244,7 @@ def check_tip(invocation: Invocation, ctx: click.Context, block: str, output: Pa
     with _book(invocation) as (book, parameters):
         found = check_tip_of(book, parameters, named.hash, named.height)
     if output is not None and found.extension is not None:
-        _write_new(output, encode(found.extension))
+        write_new(output, encode(found.extension))
     elif output is not None and found.fate is Fate.HELD:
         raise CommandError(
             "no-proof", "every history starts with genesis: no proof is needed", "leave out -o"
@@ -356,14 +357,3 @@ def _content(path: Path) -> bytes:
             return read_bounded(path, MAX_FILE_BYTES)
     except FileNotFoundError:
         raise CommandError("path", f"there is no file {path}", "name the receipt's file") from None
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        message = f"{path} exists already and is not overwritten"
-        raise CommandError("file-exists", message, "choose another name") from None
-    except OSError as error:
-        raise CommandError("path", f"cannot write {path} ({error.strerror})", "look at its folder") from None

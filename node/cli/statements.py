@@ -12,12 +12,12 @@ from node.cli.errors import refusals
 from node.cli.export import open_book
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.named import address_of, contacts_of
+from node.cli.new_file import write_new
 from node.cli.options import Command, examples
 from node.ledger.address import decode_address, encode_address
 from node.ledger.block import network_id
 from node.postings import postings
 from node.printed import Seal, html
-from node.private import PathError, replace_private_file
 from node.query import BookDamaged
 from node.settings import ConfigError
 from node.statement import Line, Month, Statement, StatementRefused, read_month, statement
@@ -62,8 +62,7 @@ def make(invocation: Invocation, account: str, month: str | None, *, utc: bool, 
     page = html(found, chosen, seal, names.get, zone, whole=True)
     fields = _fields(found, chosen, seal)
     if output is not None:
-        with refusals(PathError):
-            replace_private_file(output, page.encode())
+        write_new(output, page.encode())
         invocation.answer(fields | {"file": str(output)}, lambda: click.echo(f"wrote {output}"))
     else:
         invocation.answer(fields, lambda: click.echo(page, nl=False))

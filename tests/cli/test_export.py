@@ -130,13 +130,20 @@ def test_an_export_that_is_broken_off_leaves_nothing_half(
         yield next(postings(book, parameters))
         raise KeyboardInterrupt
 
-    path = tmp_path / "book.csv"
-    path.write_text("of last month")
     before = sorted(tmp_path.iterdir())
     monkeypatch.setattr(command, "postings", broken_off)
-    assert kept.type("export", "-o", str(path)).exit_code == 130
+    assert kept.type("export", "-o", str(tmp_path / "book.csv")).exit_code == 130
     assert sorted(tmp_path.iterdir()) == before
-    assert path.read_text() == "of last month"
+
+
+def test_an_export_takes_the_place_of_no_other_file_link_or_device(kept: Shell, tmp_path: Path) -> None:
+    kept_file, link = tmp_path / "book.csv", tmp_path / "link.csv"
+    kept_file.write_text("of last month")
+    link.symlink_to(kept_file)
+    for taken in (kept_file, link, Path("/dev/null")):
+        assert kept.fail("export", "-o", str(taken))["code"] == "file-exists"
+    assert kept_file.read_text() == "of last month"
+    assert link.is_symlink()
 
 
 def test_a_book_whose_balances_were_edited_is_not_exported_as_if_true(kept: Shell, node: FakeNode) -> None:

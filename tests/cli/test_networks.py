@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from node import config, miner
+from node import config, miner, private
+from node.cli import new_file
 from node.config import Arguments
 from node.ledger.params import validate
 from tests.cli.conftest import ANN, BOB, Shell, address
@@ -111,10 +112,10 @@ def test_a_network_that_could_not_be_is_refused_by_name(
 
 
 def test_a_folder_that_cannot_be_written_is_named(lonely: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    def refuse(path: Path, _: bytes) -> None:
+        raise private.PathError(f"cannot write {path} (Permission denied)", "look at its folder")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(new_file, "create_private_file", refuse)
     assert lonely.fail("network", "new", "shop")["code"] == "path"
 
 
