@@ -127,7 +127,7 @@ class BackgroundAudit:
             self._process = None
         if is_done:
             took_s = time.monotonic() - began
-            log.info("the book was read again in %.1f s: %d findings", took_s, len(self.found))
+            log.info("the book was read again in %.1f s; findings: %d", took_s, len(self.found))
             return None
         said = last_words.decode(errors="replace").strip().splitlines()[-1:]
         return ": ".join([f"exit status {status}", *(line[:_LAST_WORDS] for line in said)])

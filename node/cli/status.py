@@ -12,7 +12,7 @@ import click
 from node.cli.invocation import Invocation, pass_invocation
 from node.cli.named import Names
 from node.cli.options import Command, examples
-from node.cli.text import duration, printable, rate, when
+from node.cli.text import count_of, duration, printable, rate, when
 
 if TYPE_CHECKING:
     from node.cli import show
@@ -111,7 +111,8 @@ def _audit(found: Json) -> str | show.Cell:
     from node.cli import show  # noqa: PLC0415 - the same
 
     if found["findings"]:
-        return show.Cell(f"{found['findings']} findings: see `verify`, mend with `heal`", "bold red")
+        count = count_of(found["findings"], "finding")
+        return show.Cell(f"{count}: see `verify`, mend with `heal`", "bold red")
     if found["state"] == "running":
         return f"reading the book again, {found['percent']} %"
     if found["last_ms"] is None:
