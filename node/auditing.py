@@ -19,6 +19,8 @@ from typing import Any, Final
 from node.audit_worker import order
 from node.ledger.params import Parameters
 
+SOONEST_S: Final = 60.0
+"""Between the beginnings of two readings of which one was asked for because something is odd."""
 FIRST_AFTER_S: Final = 60.0
 """After a start, or sooner where the interval is shorter."""
 _LINE_BYTES: Final = 1 << 24
@@ -54,6 +56,8 @@ class BackgroundAudit:
         self._on_read = on_read
         self._command = command
         self._closing = asyncio.Event()
+        self._wanted = asyncio.Event()  # a reading before its time, or the end
+        self._began_s = -SOONEST_S
         self._process: asyncio.subprocess.Process | None = None
         self._state = "waiting" if interval_s else "off"
         self._height = 0
@@ -80,6 +84,7 @@ class BackgroundAudit:
         await self._pause(min(FIRST_AFTER_S, self._interval_s))
         while not self._closing.is_set():
             self._state = "running"
+            self._began_s = time.monotonic()
             trouble = await self._read()
             if self._closing.is_set():
                 return
@@ -91,12 +96,19 @@ class BackgroundAudit:
     async def close(self) -> None:
         """End the worker; returns at once, `run` ends when the process is gone."""
         self._closing.set()
+        self._wanted.set()
         self._kill()
+
+    def soon(self) -> None:
+        """Read now instead of later, for something is odd; at most once a minute, not where it is off."""
+        if time.monotonic() - self._began_s >= SOONEST_S:
+            self._wanted.set()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._closing.wait()
+                await self._wanted.wait()
+        self._wanted.clear()
 
     async def _read(self) -> str | None:
         """Follow one worker to its end; return why it came to none, None where it did."""

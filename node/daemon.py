@@ -85,6 +85,8 @@ from node.weighing import Seen
 AGENT: Final = f"indelible/{__version__}"
 SPACE_CHECK_S: Final = 10.0
 HASHRATE_S: Final = 1.0
+REFUSED_WITHIN_S: Final = 10.0
+"""A peer that leaves so soon after a block of our own perhaps refused it."""
 ANSWER_FIRST_S: Final = 0.2
 """Before it stops to be mended, whoever asked is answered."""
 MOST_TOLD: Final = 20
@@ -154,6 +156,7 @@ class Daemon:
         self._page = Page(config.web, config.data_dir) if config.web.is_on else None
         self._core: Core | None = None
         self._watchers: list[asyncio.Task[None]] = []
+        self._mined_s = -REFUSED_WITHIN_S
 
     # ------------------------------------------------------------------------------------------- running
 
@@ -330,6 +333,18 @@ class Daemon:
         notice = with_names(notice, self._contacts.name_of_key, self._pending_entry, self.parameters.prefix)
         self._log.notice(notice)
         self.control.tell(notice, wall_ms)
+        self._wonder(notice)
+
+    def _wonder(self, notice: Notice) -> None:
+        """Have the book read again when a peer leaves right after a block of our own.
+
+        Perhaps it refused the block, for what this copy says of a balance is not so: rows are believed
+        between two readings, and nobody tells whom they drop why.
+        """
+        if notice.kind == "block-connected" and notice.fields.get("mined_here"):
+            self._mined_s = time.monotonic()
+        elif notice.kind == "peer-gone" and time.monotonic() - self._mined_s < REFUSED_WITHIN_S:
+            self._audit.soon()
 
     def _pending_entry(self, txid: bytes) -> Entry | None:
         pending = self.core.mempool.get(txid)

@@ -111,6 +111,29 @@ def test_closing_ends_a_worker_in_the_middle(tmp_path: Path, caplog: pytest.LogC
     assert caplog.messages == []
 
 
+def test_a_reading_that_is_asked_for_comes_at_once_but_not_again_within_a_minute(tmp_path: Path) -> None:
+    async def run() -> list[Sequence[Json]]:
+        said = json.dumps({"height": 4, "blocks": 5, "found": [BAD]})
+        read, told = asyncio.Event(), []
+
+        def note(found: Sequence[Json]) -> None:
+            told.append(found)
+            read.set()
+
+        command = program(f"import sys; sys.stdin.readline(); print({said!r})")
+        audit = BackgroundAudit(tmp_path, PARAMETERS, 86_400, note, command=command)
+        running = asyncio.create_task(audit.run())
+        audit.soon()
+        await read.wait()
+        audit.soon()
+        assert not audit._wanted.is_set()
+        await audit.close()
+        await running
+        return told
+
+    assert asyncio.run(run()) == [[BAD]]
+
+
 def test_off_reads_nothing(tmp_path: Path) -> None:
     async def run() -> Json:
         audit = BackgroundAudit(tmp_path, PARAMETERS, 0, lambda _: None)

@@ -87,6 +87,26 @@ def _is_back(node: Node) -> bool:
         return False
 
 
+def test_a_raised_balance_is_found_when_the_peers_leave_over_the_block_that_spends_it(lab: Lab) -> None:
+    """A row is believed until the audit counts it; here its time would be a day later."""
+    ann = lab.node("ann", "--mine", "off", network=lab.network(QUICK)).start()
+    bob = lab.node(
+        "bob", "--mine", "off", network=network_file(lab, 'audit = "1d"\n'), peers=[ann.address]
+    ).start()
+    bob.cli("mine", "1")
+    agreed([ann, bob], 1)
+    bob.stop()
+    edit(bob, "UPDATE accounts SET balance = balance + 1000000")
+    bob.start()
+    until(lambda: bob.status()["peers"] == 1, "the two are connected again")
+    bob.cli("send", ann.status()["address"], "5000", "--memo", "what nobody has")
+    bob.cli("mine", "1")
+    bad = found_by_audit(bob)
+    assert bad["height"] == 2 or "balance" in str(bad)
+    assert "overspend" in ann.log()
+    bob.stop()
+
+
 def test_a_node_that_may_heal_itself_does(lab: Lab) -> None:
     two = two_nodes(lab, 'audit = "1s"\nheal = "auto"\n')
     two.bob.start()
