@@ -51,6 +51,7 @@ async def answer(request: Request, fault: Exception) -> Response:
         message=error.message,
         hint=hint,
         tone="bad" if error.status == 500 else "warn",
+        is_damaged=error.code == "book-damaged",
     )
 
 

@@ -162,6 +162,7 @@ async def test_a_damaged_block_is_named_and_not_shown(made: Site, here: httpx.As
     text = words(await got(here, "/block/3", 500))
     assert "The stored block at height 3 does not hash to its header" in text
     assert "verify" in text
+    assert "entry by entry, stands under Health" in text
 
 
 # ------------------------------------------------------------------------------------------------ first page
