@@ -144,6 +144,8 @@ class Checkers:
         self.bad_blocks: dict[bytes, str] = {}
         """Hashes of blocks that break the law, and how."""
         self.rivals: dict[tuple[bytes, int], dict[bytes, None]] = {}
+        self._dearest: dict[tuple[bytes, int], int] = {}
+        """By sender and nonce, the most that was offered anywhere, also where clocks are wrong."""
         """(sender, nonce) to the entries that a node whose clock is right took under it."""
         self.crowded: dict[bytes, None] = {}
         """Txids of what some node had no room for: no promise of the network any more."""
@@ -411,6 +413,9 @@ class Checkers:
         """Somebody is about to offer these to a machine."""
         self._now_ms = now_ms
         self._typed[machine.build.number, request] = entries
+        for entry in entries:
+            place = entry.sender, entry.nonce
+            self._dearest[place] = max(self._dearest.get(place, 0), entry.fee)
 
     def answered(self, machine: Machine, effect: events.Answer | events.Refuse) -> None:
         """Note what a machine has promised."""
@@ -502,8 +507,7 @@ class Checkers:
 
     def _is_outbid(self, entry: Entry) -> bool:
         """Tell whether a dearer one was typed for its nonce: it may have taken its place, and expired."""
-        rivals = self.rivals.get((entry.sender, entry.nonce), {})
-        return any(self.accepted[txid].entry.fee > entry.fee for txid in rivals)
+        return self._dearest.get((entry.sender, entry.nonce), 0) > entry.fee
 
     def _judge_parked(self, machine: Machine) -> None:
         """See that a header from the future enters when its time has come."""
