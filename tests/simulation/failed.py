@@ -54,4 +54,5 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
     (Wish(1781), "what took an entry's place was pushed out in the same step (the judgement)"),
     (Wish(1859), "what had outbid an entry typed there expired before it was mined (the judgement)"),
     (Wish(2329), "the same, outbid at a node whose clock was wrong (the judgement)"),
+    (Wish(2902), "the same again"),
 )
