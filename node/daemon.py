@@ -23,6 +23,7 @@ from typing import Any, Final
 from node import __version__, report
 from node.answers import Waiting
 from node.auditing import BackgroundAudit
+from node.bell import Bell
 from node.clock import read_clock
 from node.config import Config, Healing
 from node.contacts import Contacts
@@ -129,8 +130,8 @@ class Daemon:
         self._log = log
         self._contacts = Contacts(contacts_file(config.data_dir), config.parameters.prefix)
         self._events: deque[Event] = deque()
-        self._there_is = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._bell = Bell(self._loop)
         self._stopping = False
         self._fault: BaseException | None = None
         self._group = asyncio.TaskGroup()
@@ -233,17 +234,15 @@ class Daemon:
         core = self.core
         while not self._stopping:
             deadline_ms = core.deadline(read_clock())
-            if not self._events:
-                wait_s = max(0.0, (deadline_ms - read_clock().mono_ms) / 1000)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._there_is.wait(), wait_s)
-            self._there_is.clear()
+            if self._events:
+                await asyncio.sleep(0)  # the event loop has a turn
+            else:
+                await self._bell.wait(max(0.0, (deadline_ms - read_clock().mono_ms) / 1000))
             if read_clock().mono_ms >= deadline_ms:
                 self._carry_out(core.step(Tick(), read_clock()))
             self._turn(core)
             if self._fault is not None:
                 raise self._fault
-            await asyncio.sleep(0)
 
     def _turn(self, core: Core) -> None:
         """Handle events for a few milliseconds."""
@@ -275,7 +274,7 @@ class Daemon:
     def post(self, event: Event) -> None:
         """Hand an event to the core; it is taken in the order of arrival."""
         self._events.append(event)
-        self._there_is.set()
+        self._bell.ring()
 
     def _post_from_thread(self, event: Event) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
@@ -292,7 +291,7 @@ class Daemon:
         if isinstance(error, StorageFault):
             error = NodeHalted(getattr(error, "message", str(error)), getattr(error, "hint", ""))
         self._fault = self._fault or error
-        self._there_is.set()
+        self._bell.ring()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
@@ -518,4 +517,4 @@ class Daemon:
         if not self._stopping:
             self._log.notice(Notice("stopping", "stopping"))
         self._stopping = True
-        self._there_is.set()
+        self._bell.ring()

@@ -7,9 +7,9 @@ durable; it never waits for the disk. What is written, and in which order, knows
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final, Protocol
 
 from node.events import Persist, SavePeers, SavePending
@@ -98,9 +98,8 @@ class DiskWriter:
         self._folder = FolderWriter(writer, journal, folder)
         self._on_durable = on_durable
         self._on_fault = on_fault
-        self._queue: deque[Write] = deque()
-        self._there_is = threading.Condition()
-        self._closing = False
+        self._queue: SimpleQueue[Write | None] = SimpleQueue()
+        """None: the end. One made in C, for each hand-over is waited for by whoever typed an entry here."""
         self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
 
     def start(self) -> None:
@@ -109,15 +108,11 @@ class DiskWriter:
 
     def put(self, write: Write) -> None:
         """Have this written after all before it."""
-        with self._there_is:
-            self._queue.append(write)
-            self._there_is.notify()
+        self._queue.put(write)
 
     def close(self) -> None:
         """Write what is queued, then end; waits for it."""
-        with self._there_is:
-            self._closing = True
-            self._there_is.notify()
+        self._queue.put(None)
         if self._thread.is_alive():
             self._thread.join()
 
@@ -130,9 +125,9 @@ class DiskWriter:
 
     def _take(self) -> list[Write]:
         """Return all that is queued, waiting for something; nothing at the end."""
-        with self._there_is:
-            while not self._queue and not self._closing:
-                self._there_is.wait()
-            writes = list(self._queue)
-            self._queue.clear()
-            return writes
+        queued = [self._queue.get()]
+        queued += [self._queue.get() for _ in range(self._queue.qsize())]  # nobody else takes any
+        writes = [write for write in queued if write is not None]
+        if writes and len(writes) < len(queued):
+            self._queue.put(None)  # the end comes after these
+        return writes

@@ -87,7 +87,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.config", "node.audit_files"),
     ("node.arguments",),
     # The drivers, and what puts them together.
-    ("node.jsonrpc", "node.listeners", "node.disk", "node.report"),
+    ("node.jsonrpc", "node.listeners", "node.disk", "node.report", "node.bell"),
     ("node.clock", "node.log_lines", "node.log_file", "node.log_names", "node.summary"),
     ("node.log", "node.asking", "node.audit_worker"),
     ("node.auditing", "node.mending"),
@@ -165,6 +165,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "asyncio": (
         "auditing",
         "miner",
+        "bell",
         "transport",
         "listeners",
         "socket_session",
