@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The law, each row built on those before it.
     ("node.ledger.errors", "node.ledger.codec"),
     ("node.ledger.merkle", "node.ledger.difficulty", "node.ledger.address", "node.ledger.amount"),
+    ("node.ledger.batch",),
     ("node.ledger.signature", "node.ledger.history", "node.ledger.entry", "node.ledger.params"),
     ("node.ledger.block",),
     ("node.ledger.state",),
@@ -180,7 +181,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "jinja2": ("web.rendering", "printed"),
     "logging": ("auditing", "miner", "transport", "control", "log", "log_file", "page", "web.__main__"),
     "msgpack": ("ledger.codec",),
-    "nacl": ("ledger.signature", "keyfile"),
+    "nacl": ("ledger.signature", "ledger.batch", "keyfile"),
     "platformdirs": ("paths",),
     "pyarrow": ("export",),
     "random": ("daemon",),
