@@ -1,7 +1,7 @@
 """A process of its own that reads the whole book again, at the lowest priority, and tells how far it is.
 
-Told on standard input, in one line of JSON, which folder; says lines of JSON on standard output; ends when
-its standard input does, so that it never outlives its node. Reads, and writes nothing.
+Told on standard input, in one line of JSON (`auditing.order`), which folder; says lines of JSON on standard
+output; ends when its standard input does, so that it never outlives its node. Reads, and writes nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,6 @@ from node.storage.sqlite import BOOK_NAME
 
 NICENESS: Final = 19
 _TOLD_EVERY_S: Final = 0.5
-
-
-def order(folder: Path, parameters: Parameters) -> bytes:
-    """Return the line that tells a worker what to read."""
-    return json.dumps({"folder": str(folder), "parameters": parameters.encode().hex()}).encode() + b"\n"
 
 
 def main() -> int:

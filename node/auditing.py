@@ -16,7 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from node.audit_worker import order
 from node.ledger.params import Parameters
 
 SOONEST_S: Final = 60.0
@@ -36,6 +35,14 @@ COMMAND: Final = (sys.executable, "-P", "-c", _PROGRAM, _ROOT)
 Json = dict[str, Any]
 
 log = logging.getLogger(__name__)
+
+
+def order(folder: Path, parameters: Parameters) -> bytes:
+    """Return the line that tells a worker what to read.
+
+    Here, for the worker's own module takes the whole audit with it, which its node has no use for.
+    """
+    return json.dumps({"folder": str(folder), "parameters": parameters.encode().hex()}).encode() + b"\n"
 
 
 class BackgroundAudit:

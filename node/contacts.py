@@ -7,7 +7,6 @@ and an address has one name, so that nothing shown or typed can mean two people.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -164,7 +163,10 @@ class Contacts:
 
     def _nearest(self, name: str) -> str:
         folded = {known.lower(): known for known in self._read.addresses}
-        near = difflib.get_close_matches(name.lower(), folded, n=1)
+        # Here and not at the top: only a mistake needs it, and a node should start fast.
+        from difflib import get_close_matches  # noqa: PLC0415
+
+        near = get_close_matches(name.lower(), folded, n=1)
         return f"did you mean {folded[near[0]]}?" if near else ""
 
     def _fresh(self) -> _Read:

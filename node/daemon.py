@@ -57,6 +57,7 @@ from node.events import (
     StopMining,
     Tick,
 )
+from node.heal_report import in_short, last_report
 from node.identity import Identity
 from node.ledger import signature
 from node.ledger.address import encode_address
@@ -67,7 +68,6 @@ from node.log import Log
 from node.log_lines import finding_line
 from node.log_names import with_names
 from node.mempool import Saved, load_dump
-from node.mending import in_short, last_report
 from node.miner import MinerPool
 from node.page import Page, trouble
 from node.paths import contacts_file

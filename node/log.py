@@ -19,7 +19,6 @@ from typing import Final, NamedTuple, Protocol, TextIO
 from node.clock import read_clock
 from node.config import Config, LogFormat
 from node.events import Level, Notice, Now
-from node.log_file import open_log_file
 from node.log_lines import Line, RateLimiter, as_json, as_text
 
 MAX_QUEUED: Final = 10_000
@@ -204,6 +203,9 @@ def setup(config: Config, clock: Callable[[], Now] = read_clock, stream: TextIO 
     sinks = [Sink(_Stream(stream), form, only_loud=config.log_file is not None)]
     was_open = None
     if config.log_file is not None:
+        # Here and not at the top: its library takes as long to import as a book takes to open.
+        from node.log_file import open_log_file  # noqa: PLC0415
+
         file, was_open = open_log_file(config.log_file)
         sinks.append(Sink(file, as_json if is_json else as_text, only_loud=False))
     opened = Log(sinks, Level[config.log_level.name], clock)

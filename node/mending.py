@@ -1,7 +1,7 @@
 """Mending a data folder while no node runs in it: the book, by way of peers, and what can be of the files.
 
 Touches the disk and opens sockets. Whoever calls holds the folder's lock. What people read of it, and the
-local socket, is the last report, kept in the folder.
+local socket, is the last report, kept in the folder (`heal_report`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from node.clock import read_clock
 from node.config import Config
 from node.endpoint import Endpoint, is_loopback
 from node.heal import Healed, Progress, Source, heal
+from node.heal_report import REPORT_NAME
 from node.ledger.params import Parameters
 from node.peers.book import VERSION as PEERS_VERSION
 from node.private import PathError, read_bounded, replace_private_file
@@ -28,11 +29,8 @@ from node.remembered import correct, network_of
 from node.sealed import Unreadable, unseal
 from node.storage.journal import Journal
 
-REPORT_NAME: Final = "heal.json"
 MOST_KNOWN: Final = 32
 """Peers of the address book that are asked, besides the configured ones."""
-MOST_TOLD: Final = 200
-"""Changes that the local socket tells of; the report beside the evidence has all."""
 _MAX_BYTES: Final = 1 << 26
 _AGENT: Final = f"indelible/{__version__} heal"
 _REPLACEABLE: Final = (PEERS_NAME, PENDING_NAME, JOURNAL_NAME, MEMORY_NAME)
@@ -59,21 +57,6 @@ def mend(settings: Config, parameters: Parameters, progress: Progress) -> Json:
         evidence.write_report(found.evidence, report)
     replace_private_file(folder / REPORT_NAME, json.dumps(report).encode())
     return report
-
-
-def last_report(folder: Path) -> Json | None:
-    """Return the report of the last healing in this folder, None where there is none that can be read."""
-    with suppress(FileNotFoundError, PathError, ValueError):
-        found = json.loads(read_bounded(folder / REPORT_NAME, _MAX_BYTES))
-        return found if isinstance(found, dict) else None
-    return None
-
-
-def in_short(report: Json) -> Json:
-    """Return a report whose changes fit an answer; `changes_left_out` counts the others."""
-    changes = report.get("changes", [])
-    left_out = max(0, len(changes) - MOST_TOLD)
-    return report | {"changes": changes[:MOST_TOLD], "changes_left_out": left_out}
 
 
 def _mend_files(

@@ -7,7 +7,6 @@ concern the connection itself and live in `control`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -294,7 +293,10 @@ def _wrong(message: str, hint: str = "") -> RpcError:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(name[:40], known, 1)
+    # Here and not at the top: only a mistake needs it, and a node should start fast.
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    found = get_close_matches(name[:40], known, 1)
     return f"did you mean {found[0]}?" if found else ""
 
 

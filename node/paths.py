@@ -9,7 +9,6 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -143,6 +142,9 @@ def _recorded(data_dir: Path) -> Path | None:
 
 
 def _short_folder(data_dir: Path) -> Path:
+    # Here and not at the top: only a long path needs it, and a node should start fast.
+    import tempfile  # noqa: PLC0415
+
     for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108  mkdtemp is safe
         if not base or not os.access(base, os.W_OK | os.X_OK):
             continue

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from node import config, identity, log, mending, page, paths, wallet
+from node import config, identity, log, page, paths, wallet
 from node.config import Arguments, Config, Healing
 from node.daemon import Daemon, NodeHalted
 from node.ledger import params, signature
@@ -71,6 +71,9 @@ def _mend(settings: Config) -> list[str]:
     """Mend the book before anything opens it; return sentences for the log, none where all was mended."""
     if not (settings.data_dir / BOOK_NAME).is_file():
         return []
+    # Here and not at the top: it takes all that heals with it, and a start should be fast.
+    from node import mending  # noqa: PLC0415
+
     sys.stderr.write("indelible: looking for damage in the book, and mending it\n")
     report = mending.mend(settings, settings.parameters, lambda *_: None)
     if report["healed"]:

@@ -54,7 +54,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.miner",),
     # Files that are for their owner alone.
     ("node.private",),
-    ("node.keyfile", "node.paths", "node.identity", "node.remembered"),
+    ("node.keyfile", "node.paths", "node.identity", "node.remembered", "node.heal_report"),
     ("node.wallet",),
     # The stored book, written and read.
     ("node.storage.cache", "node.storage.faults", "node.storage.rows", "node.storage.genesis"),
@@ -165,8 +165,8 @@ PURE_IMPORTS = frozenset(
 ROOMS: dict[str, tuple[str, ...]] = {
     "asyncio": (
         "auditing",
-        "miner",
         "bell",
+        "miner",
         "transport",
         "listeners",
         "socket_session",
@@ -177,11 +177,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "web",
     ),
     "click": ("cli",),
-    "importlib": ("ledger.signature",),  # reads the crafted cases, which are package data
     "jinja2": ("web.rendering", "printed"),
     "logging": ("auditing", "miner", "transport", "control", "log", "log_file", "page", "web.__main__"),
     "msgpack": ("ledger.codec",),
     "nacl": ("ledger.signature", "ledger.batch", "keyfile"),
+    "pkgutil": ("ledger.signature",),  # reads the crafted cases, which are package data
     "platformdirs": ("paths",),
     "pyarrow": ("export",),
     "random": ("daemon",),
@@ -223,6 +223,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 COMMANDS_MAY_USE = (
     *("cli", "ledger", "storage", "query", "audit", "audit_findings", "audit_files", "heal", "mending"),
+    "heal_report",
     *("wallet", "private", "paths"),
     *(
         "remembered",

@@ -16,7 +16,8 @@ from node.cli.invocation import Invocation, pass_invocation
 from node.cli.offline import book_path, configuration, parameters_of_damaged
 from node.cli.options import Command, examples
 from node.cli.text import Units, count_of, printable, when
-from node.mending import last_report, mend
+from node.heal_report import last_report
+from node.mending import mend
 from node.private import PathError
 from node.storage.faults import BookFault
 from node.storage.files import FolderLock, holder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.mending import REPORT_NAME, in_short, last_report
+from node.heal_report import REPORT_NAME, in_short, last_report
 
 
 @pytest.mark.parametrize("made, told, left_out", [(0, 0, 0), (200, 200, 0), (203, 200, 3)])
