@@ -95,10 +95,10 @@ def test_each_edit_of_a_file_is_found_or_says_the_same(
 
 
 def _says_the_same(folder: Path, name: str, before: bytes) -> bool:
-    """Tell whether an edit that no check finds changed no meaning: an empty journal, space in a key file."""
+    """Tell whether an edit that no check finds changed no meaning: a shorter journal, space in a key file."""
     content = (folder / name).read_bytes()
     if name == "pending.journal":
-        return content.rstrip(b"\0") in {b"", before}  # as after each save: no journal at all; or free room
+        return before.startswith(content.rstrip(b"\0"))  # whole entries fewer, as after a save; or free room
     if name == "identity":
         seed_and_key = bytes.fromhex(before.decode())  # files of the first versions hold the seed alone
         return bytes.fromhex(content.decode()) in {seed_and_key, seed_and_key[:32]}

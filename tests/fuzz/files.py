@@ -47,12 +47,12 @@ _JOURNAL_HEAD: Final = struct.Struct(">II")
 def journal(data: bytes) -> None:
     """Any bytes open as a journal of the entries that are whole in them, and it works from there on.
 
-    What is read stands in the bytes in this order; nothing is missing where nothing was said; opened again
-    it is the same without a word, and what is appended then comes last.
+    What is read stands in the bytes in this order; nothing is missing where nothing was said, but zeros at
+    the end; opened again it is the same without a word, and what is appended then comes last.
     """
     with _file("pending.journal", data) as path:
         first, said = _read_journal(path)
-        assert said or b"".join(map(_journal_frame, first)) == data
+        assert said or b"".join(map(_journal_frame, first)).ljust(len(data), b"\0") == data
         at = 0
         for raw in first:
             at = data.index(_journal_frame(raw), at) + _JOURNAL_HEAD.size + len(raw)

@@ -263,10 +263,11 @@ class FolderMedium:
 
     def _tear_journal(self, step: Step, dice: Random) -> None:
         path = self._folder / JOURNAL_NAME
-        before = path.read_bytes()
+        before, start = path.read_bytes(), self._journal.end
         step.do()
         after = path.read_bytes()
-        self._overwrite(JOURNAL_NAME, torn(before, after, len(before), len(after), dice))
+        end = self._journal.end if dice.randrange(2) else len(after)  # zeros were perhaps written behind it
+        self._overwrite(JOURNAL_NAME, torn(before, after, start, end, dice))
 
     def _leave_temporary(self, name: str, dice: Random) -> None:
         if dice.randrange(2):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.storage.faults import BookFault, DiskFull
-from node.storage.journal import Journal, _frames
+from node.storage.journal import Journal, _framed, _frames, broken_bytes
 
 RAWS = [b"", b"one", bytes(40), b"\xff" * 17, b"last"]
 
@@ -73,7 +73,7 @@ def test_a_tail_torn_at_any_byte_costs_its_own_entry_and_no_other(path: Path) ->
         whole = max(count for count, end in enumerate(ends) if end <= size)
         raws, notices = reread(path)
         assert raws == RAWS[:whole]
-        assert bool(notices) == (size not in ends)
+        assert bool(notices) == any(content[ends[whole] : size])  # zeros are free room
         # It was cut off, so what is appended from now on is read again.
         written(path, [b"next"])
         assert reread(path) == ([*RAWS[:whole], b"next"], [])
@@ -87,6 +87,74 @@ def test_a_byte_changed_anywhere_costs_its_own_entry_and_no_other(path: Path) ->
         assert len(raws) == len(RAWS) - 1
         assert [raw for raw in RAWS if raw in raws] == raws
         assert "were cut out, 4 entries are whole" in notices[0]
+
+
+def test_zeros_stand_behind_the_entries_until_it_is_closed(path: Path) -> None:
+    journal = Journal(path)
+    journal.append(RAWS)
+    grown = path.read_bytes()
+    journal.append([b"more"])
+    assert len(path.read_bytes()) == len(grown)
+    journal.close()
+    content = path.read_bytes()
+    assert grown.rstrip(b"\0") + _framed([b"more"]) == content
+
+
+def test_what_a_killed_node_leaves_is_whole_and_goes_on(path: Path) -> None:
+    """The zeros are still there; an entry may end in zeros of its own."""
+    raws = [*RAWS, b"ends in" + bytes(5)]
+    content = written(path, raws)
+    for free in (1, 7, 8, 9, 5000):
+        path.write_bytes(content + bytes(free))
+        assert broken_bytes(path.read_bytes()) == 0
+        journal = Journal(path)
+        assert (journal.read(), journal.notices) == (raws, [])
+        journal.append([b"next"])
+        assert journal.read() == [*raws, b"next"]
+        journal.close()
+        assert reread(path) == ([*raws, b"next"], [])
+
+
+def test_an_entry_torn_before_zeros_costs_itself_and_no_other(path: Path) -> None:
+    content = written(path, RAWS)
+    after = 8 + len(RAWS[0]) + 8 + len(RAWS[1])
+    for kept in range(after, len(content)):
+        path.write_bytes(content[:kept] + bytes(len(content) - kept + 100))
+        raws, _ = reread(path)
+        assert raws in [RAWS[:count] for count in range(2, len(RAWS))]
+        assert reread(path)[1] == []
+
+
+def test_a_sector_that_was_not_written_costs_only_what_stood_in_it(path: Path) -> None:
+    content = written(path, RAWS)
+    middle = 8 + len(RAWS[0])
+    gone = 8 + len(RAWS[1])
+    path.write_bytes(content[:middle] + bytes(gone) + content[middle + gone :] + bytes(100))
+    assert broken_bytes(path.read_bytes()) == gone
+    raws, notices = reread(path)
+    assert raws == [RAWS[0], *RAWS[2:]]
+    assert f"{gone} broken bytes were cut out, 4 entries are whole" in notices[0]
+
+
+def test_where_there_is_no_room_for_zeros_it_grows_as_it_is_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+
+    def narrow(descriptor: int, content: bytes, at: int) -> int:
+        if at + len(content) > 100:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, content, at)
+
+    journal = Journal(path)
+    monkeypatch.setattr(os, "pwrite", narrow)
+    journal.append([bytes(20)])
+    journal.append([b"two"])
+    with pytest.raises(DiskFull):
+        journal.append([bytes(200)])
+    journal.append([b"three"])
+    journal.close()
+    assert reread(path) == ([bytes(20), b"two", b"three"], [])
 
 
 @given(content=st.binary(max_size=200))
