@@ -5,7 +5,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "native.h"
+#include "pow.h"
+#include "verify.h"
 
 /* One bytes object of exactly `wanted` bytes (any length when negative); NULL with an exception otherwise. */
 static const unsigned char *bytes_of(PyObject *object, Py_ssize_t wanted, const char *what, Py_ssize_t *length)
@@ -121,7 +122,81 @@ static PyObject *verify_signatures(PyObject *module, PyObject *args)
     return answer;
 }
 
+/* The kernel of that name that this machine can run; NULL with an exception otherwise. */
+static pow_kernel kernel_named(const char *name)
+{
+    for (const struct pow_kernel_entry *entry = POW_KERNELS; entry->name != NULL; entry++)
+        if (strcmp(entry->name, name) == 0 && entry->runs_here())
+            return entry->kernel;
+    PyErr_Format(PyExc_ValueError, "no kernel '%s' on this machine", name);
+    return NULL;
+}
+
+PyDoc_STRVAR(pow_kernels_doc, "pow_kernels()\n--\n\nNames of the kernels that this machine can run, fastest first.");
+
+static PyObject *pow_kernels(PyObject *module, PyObject *ignored)
+{
+    PyObject *names = PyList_New(0);
+
+    (void)module;
+    (void)ignored;
+    for (const struct pow_kernel_entry *entry = POW_KERNELS; names != NULL && entry->name != NULL; entry++) {
+        PyObject *name;
+
+        if (!entry->runs_here())
+            continue;
+        name = PyUnicode_FromString(entry->name);
+        if (name == NULL || PyList_Append(names, name) < 0)
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    return names;
+}
+
+PyDoc_STRVAR(pow_search_doc,
+             "pow_search(kernel, prefix, target, first_nonce, count, /)\n--\n\n"
+             "Try count nonces from first_nonce on, in order, going on at 0 after the last; the first that meets\n"
+             "the target (32 bytes, big-endian), or None. The interpreter's lock is let go meanwhile.");
+
+static PyObject *search(PyObject *module, PyObject *args)
+{
+    PyObject *prefix, *target, *first, *count;
+    const unsigned char *prefix_bytes, *target_bytes;
+    unsigned long long first_nonce, nonces;
+    const char *name;
+    pow_kernel kernel;
+    struct pow_job job;
+    Py_ssize_t length;
+    uint64_t found;
+    int is_found;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "sOOO!O!:pow_search", &name, &prefix, &target, &PyLong_Type, &first, &PyLong_Type,
+                          &count))
+        return NULL;
+    if (!(kernel = kernel_named(name)) ||
+        !(prefix_bytes = bytes_of(prefix, PREFIX_BYTES, "a header without its nonce", &length)) ||
+        !(target_bytes = bytes_of(target, TARGET_BYTES, "a target", &length)))
+        return NULL;
+    /* OverflowError, unlike the "K" of PyArg_ParseTuple, for what is below 0 or needs more than 64 bits. */
+    first_nonce = PyLong_AsUnsignedLongLong(first);
+    if (first_nonce == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    nonces = PyLong_AsUnsignedLongLong(count);
+    if (nonces == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    pow_job(&job, prefix_bytes, target_bytes);
+    Py_BEGIN_ALLOW_THREADS
+    is_found = pow_search(kernel, &job, first_nonce, nonces, &found);
+    Py_END_ALLOW_THREADS
+    if (!is_found)
+        Py_RETURN_NONE;
+    return PyLong_FromUnsignedLongLong(found);
+}
+
 static PyMethodDef methods[] = {
+    {"pow_kernels", pow_kernels, METH_NOARGS, pow_kernels_doc},
+    {"pow_search", search, METH_VARARGS, pow_search_doc},
     {"verify_signatures", verify_signatures, METH_VARARGS, verify_signatures_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,6 +1,6 @@
 /* A loop over libsodium's own verifier, and nothing else: what a valid signature is, libsodium decides, bit for bit,
    as when Python calls it. */
-#include "native.h"
+#include "verify.h"
 
 #include <string.h>
 

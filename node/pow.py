@@ -3,6 +3,9 @@
 Pure: bytes and integers in, a nonce out; no clock, no randomness, no I/O. A header is 92 bytes and ends
 in its nonce (u64, big-endian); its hash is SHA-256(SHA-256(header)), read as a big-endian number that must
 not exceed the target (Bitcoin's rule; `docs/protocol.md`).
+
+The fastest kernel that this machine can run does the search: C (`native/`) where pip could build it, Python's
+hashlib otherwise. All of them find the same nonce.
 """
 
 from __future__ import annotations
@@ -18,11 +21,22 @@ NONCES: Final = 1 << 64
 
 _TARGETS: Final = 1 << 256
 _LAST_BYTES: Final = tuple(bytes([byte]) for byte in range(256))
+_AT_ONCE: Final = 1 << 20
+"""Nonces for C in one go, a quarter of a second of the slowest kernel: between two goes Ctrl-C is heard."""
+
+KERNELS: tuple[str, ...]
+try:
+    from node._native import pow_kernels, pow_search
+except ImportError:  # not built, or built from an older source
+    KERNELS = ("hashlib",)
+else:
+    KERNELS = (*pow_kernels(), "hashlib")
+"""Names of the kernels that can search here, fastest first; the last is Python's own and always there."""
 
 
 def kernel_name() -> str:
     """Name of the code that searches, for `status`, logs and benchmarks."""
-    return "hashlib"
+    return KERNELS[0]
 
 
 def header_hash(header: bytes) -> bytes:
@@ -35,13 +49,31 @@ def meets(block_hash: bytes, target: int) -> bool:
     return int.from_bytes(block_hash) <= target
 
 
-def search(prefix: bytes, target: int, first_nonce: int, count: int) -> int | None:
+def search(prefix: bytes, target: int, first_nonce: int, count: int, kernel: str = KERNELS[0]) -> int | None:
     """Try `count` nonces from `first_nonce` on, in order; the first that meets the target, or None.
 
     `prefix` is the header without its nonce (84 bytes); the target is 0..2^256-1; nonces wrap at 2^64.
-    ValueError for any other prefix, target or first nonce.
+    ValueError for any other prefix, target or first nonce, and for a kernel that is not one of `KERNELS`.
     """
     check_search(prefix, target, first_nonce)
+    if kernel not in KERNELS:
+        msg = f"no kernel {kernel!r} on this machine; there is {', '.join(KERNELS)}"
+        raise ValueError(msg)
+    if kernel == "hashlib":
+        return _search(prefix, target, first_nonce, count)
+    limit = target.to_bytes(32)
+    while count > 0:
+        tried = min(count, _AT_ONCE)
+        found = pow_search(kernel, prefix, limit, first_nonce, tried)
+        if found is not None:
+            return found
+        first_nonce = (first_nonce + tried) % NONCES
+        count -= tried
+    return None
+
+
+def _search(prefix: bytes, target: int, first_nonce: int, count: int) -> int | None:
+    """Search with what Python has."""
     # Hashes as bytes of equal length compare as the big-endian numbers do, so no integer is made of any.
     limit = target.to_bytes(32)
     # The first 64 bytes, a whole SHA-256 block, are hashed here once; each copy goes on from there.

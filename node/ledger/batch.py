@@ -15,12 +15,12 @@ from nacl._sodium import ffi, lib
 
 verify_batch: Callable[[Iterable[tuple[bytes, bytes, bytes]]], list[bool]] | None
 try:
-    from node import _native
-except ImportError:
+    from node._native import verify_signatures
+except ImportError:  # not built, or built from an older source
     verify_batch = None
 else:
     _sign_open = int(ffi.cast("uintptr_t", ffi.addressof(lib, "crypto_sign_open")))
-    verify_batch = partial(_native.verify_signatures, _sign_open)
+    verify_batch = partial(verify_signatures, _sign_open)
 """For each (public key, message, signature) what libsodium says of it; None without the extension.
 
 Takes tuples of bytes, the key of 32, the signature of 64: TypeError and ValueError for anything else. What

@@ -1,11 +1,9 @@
-/* What the parts of the extension share. Each part is plain C and knows no Python; module.c does the rest. */
-#ifndef INDELIBLE_NATIVE_H
-#define INDELIBLE_NATIVE_H
+/* Signatures by the batch. */
+#ifndef INDELIBLE_VERIFY_H
+#define INDELIBLE_VERIFY_H
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* --- Signatures (verify.c) --- */
 
 /* libsodium's crypto_sign_open. */
 typedef int (*sign_open_function)(unsigned char *message, unsigned long long *message_length,
