@@ -169,7 +169,7 @@ class Aftermath:
         tree, account_of = self._chain.tree, self._store.account
         for record in tree.path(done.fork, done.new):
             sane = self._chain.load(record)
-            entries = sane_entries(sane.block.entries, 0)
+            entries = sane_entries(sane)
             credited = self._chain.credited_by(record, sane.coinbase)
             settled = self._mempool.block_connected(entries, account_of, credited=credited)
             if done.batch > self._out.durable:
@@ -197,7 +197,7 @@ class Aftermath:
         timestamp_ms = self._chain.tip.header.timestamp_ms
         for record in self._chain.tree.path(fork, left):
             sane = self._chain.load(record)
-            entries = sane_entries(sane.block.entries, 0)
+            entries = sane_entries(sane)
             debited = self._chain.credited_by(record, sane.coinbase)
             returned = self._mempool.block_disconnected(
                 entries, account_of, timestamp_ms, now.wall_ms, debited=debited

@@ -128,7 +128,7 @@ class _Audit:
         self._genesis = genesis_block(parameters)
         self._accounts = SpillingScratch(lambda _: ABSENT, _ACCOUNTS_IN_MEMORY)
         for key, account in state.genesis_accounts(parameters).items():
-            self._accounts.write(key, account)
+            self._accounts[key] = account
         self._history: history.Frontier | None = history.EMPTY
         """Over the blocks so far; None where one of them is not known."""
         self._knows_accounts = True
@@ -265,7 +265,7 @@ class _Audit:
         with naming(record, sane.leaves):
             if self._history_before is not None:
                 rules.check_block_in_context(sane, self._history_before)
-            entries = rules.sane_entries(sane.block.entries, 0)
+            entries = rules.sane_entries(sane)
             rules.check_entries_in_context(entries, 0, record.header.timestamp_ms, self._parameters)
             self._check_signatures(entries)
             if self._knows_accounts:

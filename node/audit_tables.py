@@ -58,7 +58,7 @@ def account_findings(book: ReadOnlyBook, accounts: Scratch) -> Iterator[FirstBad
     found, after = 0, b""
     while page := _page(book, after):
         for key, account in page:
-            due = accounts.read(key)
+            due = accounts[key]
             if account != due:
                 detail = f"account {key.hex()} has {_shown(account)}, its entries give {_shown(due)}"
                 yield _of_account(detail, key, account, due)

@@ -274,12 +274,11 @@ class Chain:
         self._intake.extend(self._bodies.adopt(record.id))
 
     def _decode(self, held: Held) -> Iterator[int]:
-        raws = held.sane.block.entries
         timestamp_ms = held.record.header.timestamp_ms
         made_here = bool(held.entries)
-        for start in range(0, len(raws), SLICE):
+        for start in range(0, len(held.sane.block.entries), SLICE):
             if not made_here:
-                held.entries += rules.sane_entries(raws[start : start + SLICE], start)
+                held.entries += rules.sane_entries(held.sane, start, start + SLICE)
             part = held.entries[start : start + SLICE]
             rules.check_entries_in_context(part, start, timestamp_ms, self.parameters)
             yield len(part)
@@ -342,10 +341,9 @@ class Chain:
                 break
             if self._bodies.get(record.id) is None:
                 held = self._bodies.read(record)
-                raws = held.sane.block.entries
-                for start in range(0, len(raws), SLICE):
-                    held.entries += rules.sane_entries(raws[start : start + SLICE], start)
-                    yield min(SLICE, len(raws) - start)
+                for start in range(0, len(held.sane.block.entries), SLICE):
+                    held.entries += rules.sane_entries(held.sane, start, start + SLICE)
+                    yield len(held.entries) - start
                 self._ask(held)
                 if self._bodies.bytes > MAX_HELD_BYTES:
                     break
@@ -371,7 +369,7 @@ class Chain:
         batch.records.append(record)
         if not held.stored:
             batch.bodies.append((record.id, held.sane.block.raw))
-        batch.accounts = changes.changed
+        batch.accounts = changes
         batch.connected.append(Connected(record, coinbase, held.sane.leaves[0], held.entries))
         number = self._out.stage(batch, len(held.entries) + BLOCK_COST)
         self._bodies.release(record.id)

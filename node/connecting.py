@@ -60,10 +60,9 @@ class Connecting:
         credited = self.credited_by(record, sane.coinbase)
         if credited is not None:
             state.undo_coinbase(accounts, credited)
-        raws = sane.block.entries
-        for end in range(len(raws), 0, -SLICE):
+        for end in range(len(sane.block.entries), 0, -SLICE):
             start = max(0, end - SLICE)
-            for entry in reversed(rules.sane_entries(raws[start:end], start)):
+            for entry in reversed(rules.sane_entries(sane, start, end)):
                 state.undo_entry(accounts, entry)
             yield end - start
         yield BLOCK_COST

@@ -68,14 +68,14 @@ class Proving:
         Raises RuleBroken: then the accounts are as before.
         """
         proof = self._take()
-        changes = state.Changes(proof.scratch.read)
+        changes = state.Changes(proof.scratch.__getitem__)
         try:
             yield from self._connecting.apply(held, changes)
         except RuleBroken:
             self._proof = proof
             raise
-        for key, account in changes.changed.items():
-            proof.scratch.write(key, account)
+        for key, account in changes.items():
+            proof.scratch[key] = account
         proof.at = held.record
         self._proof = proof
 
@@ -88,7 +88,7 @@ class Proving:
         if proof.idle > PROOF_KEPT_BLOCKS:
             self._drop()
             return
-        for key in changes.changed:
+        for key in changes:
             proof.scratch.keep(key, self._store.account(key))
 
     def hand_over(self) -> Scratch:

@@ -12,7 +12,7 @@ from typing import Final
 
 from node.ledger.entry import Entry, decode_entry
 from node.ledger.params import Parameters
-from node.ledger.rules import SaneBlock
+from node.ledger.rules import SaneBlock, sane_entries
 from node.ledger.state import Account
 from node.storage.port import BlockRecord, Place, Store
 from node.tree import Tree
@@ -57,7 +57,7 @@ def recount(
         before = places[-1]
     for record in tree.path(durable, tip):
         sane = load(record)
-        entries = [decode_entry(raw) for raw in sane.block.entries]
+        entries = sane_entries(sane)
         paid, signed = _moved(key, entries)
         balance += paid + _credited(key, sane, tip.height, parameters)
         nonce += signed

@@ -18,11 +18,8 @@ ANN, BOB = key("ann"), key("bob")
 
 
 class _Dict(dict[bytes, Account]):
-    def read(self, owner: bytes) -> Account:
-        return self.get(owner, Account(0, 0))
-
-    def write(self, owner: bytes, account: Account) -> None:
-        self[owner] = account
+    def __missing__(self, owner: bytes) -> Account:
+        return Account(0, 0)
 
 
 def check(chain: ChainBuilder, built: Built) -> None:
@@ -33,7 +30,7 @@ def check(chain: ChainBuilder, built: Built) -> None:
     rules.check_header_in_context(block.header, built.parent, chain.parameters)
     sane = rules.sane_block(block, chain.parameters)
     rules.check_block_in_context(sane, built.parent.history.root())
-    entries = rules.sane_entries(block.entries, 0)
+    entries = rules.sane_entries(sane)
     rules.check_entries_in_context(entries, 0, block.header.timestamp_ms, chain.parameters)
     assert all(verify_many(rules.signature_items(chain.network_id, entries)))
     accounts = _Dict((k, Account(*v)) for k, v in chain.accounts_at(built.parent).items())

@@ -207,8 +207,27 @@ def test_a_reader_walks_along_the_parts() -> None:
     assert reader.uint() == 7
     assert reader.bin() == b"abc"
     assert reader.flat_array() == pack([1, b"x", "y"])
-    assert [reader.bin() for _ in range(reader.array())] == [b"1", b"2"]
+    assert reader.bins() == [b"1", b"2"]
     reader.end()
+
+
+@given(st.lists(st.binary(max_size=300) | st.integers(0, 9)), st.integers(0, 20), st.binary(max_size=4))
+def test_an_array_of_bin_is_read_at_once_as_it_is_one_by_one(
+    parts: list[bytes | int], cut: int, more: bytes
+) -> None:
+    whole = codec.encode(parts) + more
+    raw = whole[: max(1, len(whole) - cut)]
+
+    def outcome(read: Callable[[Reader], list[bytes]]) -> tuple[object, ...]:
+        reader = Reader(raw)
+        try:
+            found = read(reader)
+            reader.end()
+        except NotCanonical:
+            return ()
+        return (found,)
+
+    assert outcome(Reader.bins) == outcome(lambda one: [one.bin() for _ in range(one.array())])
 
 
 @pytest.mark.parametrize(
@@ -238,6 +257,11 @@ def test_a_reader_walks_along_the_parts() -> None:
         (b"\xc4\x02a", Reader.bin),
         (b"\xc6\xff\xff\xff\xff", Reader.bin),
         (b"\xcd\x01", Reader.uint),
+        (array_as(2**32 - 1, 4) + binary(b"a", 1), Reader.bins),
+        (b"\x91" + binary(bytes(255), 2), Reader.bins),
+        (b"\x91" + binary(bytes(65_535), 4), Reader.bins),
+        (b"\x91" + binary(bytes(300), 2)[:-1], Reader.bins),
+        (b"\x91\xc5\x01", Reader.bins),
         (b"\x91\x90", Reader.flat_array),
         (b"\x91\xc0", Reader.flat_array),
         (b"\x92\x01", Reader.flat_array),

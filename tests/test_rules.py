@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from node.ledger import rules, state
 from node.ledger.block import Header, decode_block, decode_coinbase, decode_header, genesis_block, network_id
-from node.ledger.entry import decode_entry
+from node.ledger.entry import decode_entry, txid_of
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.history import EMPTY, Frontier
 from node.ledger.params import Parameters
@@ -73,7 +73,7 @@ def check_block(parent: Parent, raw: bytes, at: list[str]) -> dict[bytes, Accoun
     block = decode_block(raw)
     rules.sane_header(block.header)
     sane = rules.sane_block(block, parameters)
-    entries = rules.sane_entries(block.entries, 0)
+    entries = rules.sane_entries(sane)
     at[:] = ["context"]
     rules.check_header_in_context(block.header, parent.placed, parameters)
     rules.check_block_in_context(sane, parent.history.root())
@@ -90,7 +90,7 @@ def check_block(parent: Parent, raw: bytes, at: list[str]) -> dict[bytes, Accoun
         own = matured == block.header.height
         due = sane.coinbase if own else decode_coinbase(parent.coinbases[matured - 1])
         state.apply_coinbase(changes, due)
-    return changes.changed
+    return changes
 
 
 # ----------------------------------------------------------------------------------------------- vectors
@@ -220,10 +220,15 @@ def test_a_sane_block_names_its_entries_by_their_leaves() -> None:
 
 
 def test_a_malformed_entry_is_told_by_its_place_in_the_block() -> None:
-    good = ChainBuilder().entry(key("ann"), key("bob"), 1).raw
+    chain = ChainBuilder()
+    good = [chain.entry(key("ann"), key("bob"), amount) for amount in (1, 2, 3)]
+    block = chain.block(None, [*good, good[0]._replace(raw=b"\xc0")]).block
+    leaves = (bytes(32), *map(txid_of, block.entries))
+    sane = rules.SaneBlock(block, decode_coinbase(block.first_leaf), leaves)
+    assert rules.sane_entries(sane, 1, 3) == good[1:]
     with pytest.raises(RuleBroken) as caught:
-        rules.sane_entries([good, good, b"\xc0"], 10)
-    assert (caught.value.rule, caught.value.position) == (Rule.ENTRY_ENCODING, 12)
+        rules.sane_entries(sane, 2)
+    assert (caught.value.rule, caught.value.position) == (Rule.ENTRY_ENCODING, 3)
 
 
 @pytest.mark.parametrize(

@@ -39,15 +39,15 @@ UNSIGNED = ChainBuilder().entry(key("ann"), key("bob"), 1, signed=False)
 class Ledger(dict[bytes, Account]):
     """Accounts in a dict, which drops (0, 0) as a store does."""
 
-    def read(self, owner: bytes) -> Account:
-        return self.get(owner, Account(0, 0))
+    def __missing__(self, owner: bytes) -> Account:
+        return Account(0, 0)
 
-    def write(self, owner: bytes, account: Account) -> None:
+    def __setitem__(self, owner: bytes, account: Account) -> None:
         assert account.balance >= 0
         if account == (0, 0):
             self.pop(owner, None)
         else:
-            self[owner] = account
+            super().__setitem__(owner, account)
 
     def total(self) -> int:
         return sum(account.balance for account in self.values())
@@ -172,7 +172,7 @@ def played(ledger: Ledger, steps: Sequence[Move]) -> list[Entry]:
     """Apply valid entries made of these moves, one after the other, and return them."""
     entries = []
     for step in steps:
-        balance, nonce = ledger.read(PEOPLE[step.sender])
+        balance, nonce = ledger[PEOPLE[step.sender]]
         fee = min(step.fee, balance)
         payment = entry(
             PEOPLE[step.sender], PEOPLE[step.recipient], (balance - fee) * step.share // 4, fee, nonce
@@ -239,21 +239,21 @@ def test_a_coinbase_that_was_spent_cannot_be_undone_before_what_spent_it() -> No
 
 def test_changes_are_seen_here_and_leave_what_lies_below_alone() -> None:
     below = Ledger({ANN: Account(100, 0), BOB: Account(1, 1)})
-    changes = Changes(below.read)
+    changes = Changes(below.__getitem__)
     apply_entry(changes, entry(ANN, CAT, 100))
-    assert changes.read(ANN) == (0, 1)
-    assert changes.read(BOB) == (1, 1)
-    assert changes.changed == {ANN: (0, 1), CAT: (100, 0)}
+    assert changes[ANN] == (0, 1)
+    assert changes[BOB] == (1, 1)
+    assert changes == {ANN: (0, 1), CAT: (100, 0)}
     assert below == {ANN: (100, 0), BOB: (1, 1)}
 
 
 def test_an_account_that_goes_back_to_nothing_is_told_as_absent() -> None:
     below = Ledger({ANN: Account(100, 0)})
-    changes = Changes(below.read)
+    changes = Changes(below.__getitem__)
     payment = entry(ANN, CAT, 100)
     apply_entry(changes, payment)
     undo_entry(changes, payment)
-    assert changes.changed == {ANN: (100, 0), CAT: ABSENT}
+    assert changes == {ANN: (100, 0), CAT: ABSENT}
 
 
 # ----------------------------------------------------------------------------------------------- vectors

@@ -186,7 +186,7 @@ def decode_block(raw: bytes) -> Block:
         # The header's height says what the third part is, and the outer form is judged first.
         is_genesis = header_raw[4:8] == bytes(4)
         first_leaf = reader.bin() if is_genesis else reader.flat_array()
-        entries = tuple([reader.bin() for _ in range(reader.array())])
+        entries = tuple(reader.bins())
         reader.end()
     except codec.NotCanonical as error:
         raise RuleBroken(Rule.BLOCK_ENCODING, str(error)) from None

@@ -22,7 +22,7 @@ MAX_ENTRY_BYTES: Final = 512
 ENTRY_TAG: Final = b"indelible/entry/1\x00"
 """Says what is signed. Peer authentication (and votes, later) have other tags: no signature serves twice."""
 
-_ENCODED_SIGNATURE: Final = 2 + SIGNATURE_BYTES
+ENCODED_SIGNATURE: Final = 2 + SIGNATURE_BYTES
 """bin 8 header and the signature: always the last 66 bytes of an entry."""
 _ARRAY_OF_8: Final = b"\x98"
 
@@ -59,8 +59,8 @@ def txid_of(raw: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + raw).digest()
 
 
-def decode_entry(raw: bytes) -> Entry:
-    """Return the entry whose canonical bytes `raw` is.
+def decode_entry(raw: bytes, txid: bytes | None = None) -> Entry:
+    """Return the entry whose canonical bytes `raw` is; `txid` is its own, where it is known already.
 
     Raises RuleBroken: entry-encoding (types, ranges, form, length), entry-version, entry-memo.
     """
@@ -91,7 +91,7 @@ def decode_entry(raw: bytes) -> Entry:
         raise RuleBroken(Rule.ENTRY_VERSION, f"version {version}, known is {ENTRY_VERSION}")
     if not codec.is_text(memo):
         raise RuleBroken(Rule.ENTRY_MEMO, "memo over 256 bytes, or with a control character")
-    return Entry._make((*fields, raw, txid_of(raw)))
+    return Entry._make((*fields, raw, txid or txid_of(raw)))
 
 
 def signed_message(network_id: bytes, raw: bytes) -> bytes:
@@ -99,7 +99,12 @@ def signed_message(network_id: bytes, raw: bytes) -> bytes:
 
     The eight fields are the entry's own bytes without the signature, under an array header of eight.
     """
-    return b"".join((ENTRY_TAG, network_id, _ARRAY_OF_8, raw[1:-_ENCODED_SIGNATURE]))
+    return message_start(network_id) + raw[1:-ENCODED_SIGNATURE]
+
+
+def message_start(network_id: bytes) -> bytes:
+    """Return what every signed message of a network begins with, up to the first of the eight fields."""
+    return b"".join((ENTRY_TAG, network_id, _ARRAY_OF_8))
 
 
 def unsigned_message(

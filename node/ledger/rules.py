@@ -19,7 +19,7 @@ from typing import Protocol
 
 from node.ledger import difficulty, merkle
 from node.ledger.block import EXTENSION_ROOT, Block, Coinbase, Header, decode_coinbase
-from node.ledger.entry import Entry, decode_entry, signed_message
+from node.ledger.entry import ENCODED_SIGNATURE, Entry, decode_entry, message_start
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters, rules_version
 
@@ -72,14 +72,17 @@ def sane_block(block: Block, parameters: Parameters) -> SaneBlock:
     return SaneBlock(block, decode_coinbase(block.first_leaf), leaves)
 
 
-def sane_entries(raws: Sequence[bytes], first_position: int) -> list[Entry]:
-    """Decode entries of a block (see `decode_entry`), telling the position of one that is malformed."""
-    entries = []
-    for position, raw in enumerate(raws, first_position):
-        try:
-            entries.append(decode_entry(raw))
-        except RuleBroken as broken:
-            raise RuleBroken(broken.rule, broken.detail, position) from None
+def sane_entries(sane: SaneBlock, start: int = 0, end: int | None = None) -> list[Entry]:
+    """Decode entries of a block (see `decode_entry`), telling the position of one that is malformed.
+
+    `start` and `end` are positions among the entries, as in a slice.
+    """
+    entries: list[Entry] = []
+    try:
+        for raw, txid in zip(sane.block.entries[start:end], sane.txids[start:end], strict=True):
+            entries.append(decode_entry(raw, txid))
+    except RuleBroken as broken:
+        raise RuleBroken(broken.rule, broken.detail, start + len(entries)) from None
     return entries
 
 
@@ -87,8 +90,12 @@ def sane_entries(raws: Sequence[bytes], first_position: int) -> list[Entry]:
 
 
 def signature_items(network_id: bytes, entries: Iterable[Entry]) -> list[tuple[bytes, bytes, bytes]]:
-    """Return (public key, message, signature) of each entry, as `signature.verify_many` takes them."""
-    return [(entry.sender, signed_message(network_id, entry.raw), entry.signature) for entry in entries]
+    """Return (public key, message, signature) of each entry, as `signature.verify_many` takes them.
+
+    The message is `entry.signed_message`, whose start is the same for all of a network.
+    """
+    start = message_start(network_id)
+    return [(entry.sender, start + entry.raw[1:-ENCODED_SIGNATURE], entry.signature) for entry in entries]
 
 
 def signature_broken(position: int | None = None) -> RuleBroken:

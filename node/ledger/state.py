@@ -30,10 +30,10 @@ ABSENT: Final = Account(0, 0)
 class Accounts(Protocol):
     """Where accounts are read and written: the store's own, or a scratch copy on the side."""
 
-    def read(self, key: bytes) -> Account:
+    def __getitem__(self, key: bytes, /) -> Account:
         """Return the account of a 32-byte key, ABSENT where there is none."""
 
-    def write(self, key: bytes, account: Account) -> None:
+    def __setitem__(self, key: bytes, account: Account, /) -> None:
         """Set the account; ABSENT removes it."""
 
 
@@ -54,17 +54,17 @@ def apply_entry(accounts: Accounts, entry: Entry) -> None:
 
     Raises RuleBroken: nonce-used, nonce-gap, overspend. Nothing is written then.
     """
-    balance, nonce = accounts.read(entry.sender)
+    balance, nonce = accounts[entry.sender]
     if entry.nonce != nonce:
         rule = Rule.NONCE_USED if entry.nonce < nonce else Rule.NONCE_GAP
         raise RuleBroken(rule, f"nonce {entry.nonce}, the sender's next is {nonce}")
     cost = entry.amount + entry.fee
     if cost > balance:
         raise RuleBroken(Rule.OVERSPEND, f"costs {cost}, the sender has {balance}")
-    accounts.write(entry.sender, Account(balance - cost, nonce + 1))
+    accounts[entry.sender] = Account(balance - cost, nonce + 1)
     # Read only now: the recipient may be the sender, and would mint money from a balance read before.
-    balance, nonce = accounts.read(entry.recipient)
-    accounts.write(entry.recipient, Account(balance + entry.amount, nonce))
+    balance, nonce = accounts[entry.recipient]
+    accounts[entry.recipient] = Account(balance + entry.amount, nonce)
 
 
 def undo_entry(accounts: Accounts, entry: Entry) -> None:
@@ -72,36 +72,36 @@ def undo_entry(accounts: Accounts, entry: Entry) -> None:
 
     Raises StateMismatch. Nothing is written then.
     """
-    _, next_nonce = accounts.read(entry.sender)
+    _, next_nonce = accounts[entry.sender]
     if next_nonce != entry.nonce + 1:
         raise StateMismatch(
             f"sender of {entry.txid.hex()} is at nonce {next_nonce}, not at {entry.nonce + 1}"
         )
-    balance, nonce = accounts.read(entry.recipient)
+    balance, nonce = accounts[entry.recipient]
     if balance < entry.amount:
         raise StateMismatch(
             f"recipient of {entry.txid.hex()} holds {balance}, less than the {entry.amount} it was paid"
         )
-    accounts.write(entry.recipient, Account(balance - entry.amount, nonce))
+    accounts[entry.recipient] = Account(balance - entry.amount, nonce)
     # Read only now, as in `apply_entry`: the recipient may be the sender.
-    balance, _ = accounts.read(entry.sender)
-    accounts.write(entry.sender, Account(balance + entry.amount + entry.fee, entry.nonce))
+    balance, _ = accounts[entry.sender]
+    accounts[entry.sender] = Account(balance + entry.amount + entry.fee, entry.nonce)
 
 
 def apply_coinbase(accounts: Accounts, coinbase: Coinbase) -> None:
     """Credit what a block created, after its entries."""
-    balance, nonce = accounts.read(coinbase.miner)
-    accounts.write(coinbase.miner, Account(balance + coinbase.amount, nonce))
+    balance, nonce = accounts[coinbase.miner]
+    accounts[coinbase.miner] = Account(balance + coinbase.amount, nonce)
 
 
 def undo_coinbase(accounts: Accounts, coinbase: Coinbase) -> None:
     """Take back what a block created, before its entries are taken back. Raises StateMismatch."""
-    balance, nonce = accounts.read(coinbase.miner)
+    balance, nonce = accounts[coinbase.miner]
     if balance < coinbase.amount:
         raise StateMismatch(
             f"miner of block {coinbase.height} holds {balance}, less than the {coinbase.amount} it created"
         )
-    accounts.write(coinbase.miner, Account(balance - coinbase.amount, nonce))
+    accounts[coinbase.miner] = Account(balance - coinbase.amount, nonce)
 
 
 def apply_entries(accounts: Accounts, entries: Sequence[Entry], first_position: int) -> int:
@@ -120,20 +120,17 @@ def apply_entries(accounts: Accounts, entries: Sequence[Entry], first_position: 
     return fees
 
 
-class Changes:
-    """Accounts changed by one block, over where they are read from, which stays as it was."""
+class Changes(dict[bytes, Account]):
+    """Accounts changed by one block, over where they are read from, which stays as it was.
 
-    __slots__ = ("_base", "changed")
+    A dict of what was changed: asked for another key it gives the account below, and keeps nothing.
+    """
 
-    def __init__(self, base: Callable[[bytes], Account]) -> None:
-        self._base = base
-        self.changed: dict[bytes, Account] = {}
+    __slots__ = ("_below",)
 
-    def read(self, key: bytes) -> Account:
-        """Return the account as changed here, else as it is below."""
-        account = self.changed.get(key)
-        return self._base(key) if account is None else account
+    def __init__(self, below: Callable[[bytes], Account]) -> None:
+        self._below = below
 
-    def write(self, key: bytes, account: Account) -> None:
-        """Change the account here only."""
-        self.changed[key] = account
+    def __missing__(self, key: bytes) -> Account:
+        """Return the account as it is below."""
+        return self._below(key)

@@ -142,10 +142,10 @@ class Scratch(Protocol):
     Satisfies state.Accounts.
     """
 
-    def read(self, key: bytes) -> Account:
+    def __getitem__(self, key: bytes, /) -> Account:
         """Return the account as written here, else as the store has it."""
 
-    def write(self, key: bytes, account: Account) -> None:
+    def __setitem__(self, key: bytes, account: Account, /) -> None:
         """Set the account here; the store is not touched."""
 
     def keep(self, key: bytes, account: Account) -> None:

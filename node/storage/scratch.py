@@ -37,7 +37,7 @@ class SpillingScratch:
         # Reads may come from the writer's thread and the loop's at once; one connection takes one at a time.
         self._lock = Lock()
 
-    def read(self, key: bytes) -> Account:
+    def __getitem__(self, key: bytes, /) -> Account:
         """Return the account as written here, else as it is below."""
         found = self.held(key)
         return self._below(key) if found is None else found
@@ -50,7 +50,7 @@ class SpillingScratch:
             found = Account(*rows[0]) if rows else None
         return found
 
-    def write(self, key: bytes, account: Account) -> None:
+    def __setitem__(self, key: bytes, account: Account, /) -> None:
         """Set the account here. Raises StorageFault when the temporary disk is full."""
         self._held[key] = account
         if len(self._held) > self._bound:
@@ -59,7 +59,7 @@ class SpillingScratch:
     def keep(self, key: bytes, account: Account) -> None:
         """Set the account unless it was written here already."""
         if self.held(key) is None:
-            self.write(key, account)
+            self[key] = account
 
     def items(self) -> Iterator[tuple[bytes, Account]]:
         """Yield all that was written here, each key once, in bounded memory."""

@@ -67,10 +67,10 @@ class Ledger:
 
     accounts: dict[bytes, Account] = field(default_factory=dict)
 
-    def read(self, public: bytes) -> Account:
+    def __getitem__(self, public: bytes) -> Account:
         return self.accounts.get(public, ABSENT)
 
-    def write(self, public: bytes, account: Account) -> None:
+    def __setitem__(self, public: bytes, account: Account) -> None:
         self.accounts[public] = account
 
     def copy(self) -> Ledger:
@@ -138,7 +138,7 @@ class Model:
         mine = self.of(sender)
         if not mine or mine[-1].own:
             return None
-        account = ledger.read(sender)
+        account = ledger[sender]
         complete = [p.entry.nonce for p in mine] == [account.nonce + step for step in range(len(mine))]
         paid = sum(p.entry.amount + p.entry.fee for p in mine) <= account.balance
         return (complete and paid, mine[-1].entry.fee)
@@ -197,7 +197,7 @@ class PoolLife(RuleBasedStateMachine):
             self.offer_one(entry)
 
     def offer_one(self, offer: Offer) -> None:
-        account = self.ledger.read(offer.sender.public)
+        account = self.ledger[offer.sender.public]
         nonce = account.nonce + offer.ahead
         if nonce < 0:
             return
@@ -281,7 +281,7 @@ class PoolLife(RuleBasedStateMachine):
         before = ledger.copy()
         chosen: list[Entry] = []
         for sender in data.draw(st.lists(senders, max_size=5)):
-            account = ledger.read(sender.public)
+            account = ledger[sender.public]
             pending = self.model.at(sender.public, account.nonce)
             rival = data.draw(st.booleans())
             fee = data.draw(st.integers(1, 9))
@@ -306,7 +306,7 @@ class PoolLife(RuleBasedStateMachine):
         return Mined(chosen, miner, before, timestamp)
 
     def connect(self, block: Mined) -> None:
-        settled = self.pool.block_connected(block.entries, self.ledger.read, credited=[block.miner])
+        settled = self.pool.block_connected(block.entries, self.ledger.__getitem__, credited=[block.miner])
         confirmed, conflicted = [], []
         for entry in block.entries:
             pending = self.model.at(entry.sender, entry.nonce)
@@ -344,13 +344,13 @@ class PoolLife(RuleBasedStateMachine):
 
     def take_back(self, block: Mined) -> None:
         returned = self.pool.block_disconnected(
-            block.entries, self.ledger.read, self.tip, self.now, debited=[block.miner]
+            block.entries, self.ledger.__getitem__, self.tip, self.now, debited=[block.miner]
         )
         before = [pending.entry for pending in self.model.waiting]
         own = [pending.entry for pending in self.model.waiting if pending.own]
         after = [pending.entry for pending in self.pool]
         for entry in block.entries:
-            used = entry.nonce < self.ledger.read(entry.sender).nonce
+            used = entry.nonce < self.ledger[entry.sender].nonce
             expired = entry.timestamp_ms + LIFETIME <= self.tip
             if used:
                 assert entry not in after
@@ -383,7 +383,7 @@ class PoolLife(RuleBasedStateMachine):
     )
     def template(self, maximum: int, ahead: int, note: str) -> None:
         timestamp = self.tip + ahead
-        template = self.pool.template(maximum, timestamp, self.ledger.read, note=note)
+        template = self.pool.template(maximum, timestamp, self.ledger.__getitem__, note=note)
         assert template.dropped == []
         assert template.fees == sum(entry.fee for entry in template.entries)
         ledger = self.ledger.copy()
@@ -395,7 +395,7 @@ class PoolLife(RuleBasedStateMachine):
         assert room >= 0 or template.entries == []
         spent = {s.public: self.spendable(s.public, template.entries) for s in SENDERS}
         for sender in SENDERS:
-            following = self.model.at(sender.public, ledger.read(sender.public).nonce)
+            following = self.model.at(sender.public, ledger[sender.public].nonce)
             if following is not None:
                 entry = following.entry
                 late = not entry.timestamp_ms - DRIFT <= timestamp <= entry.timestamp_ms + LIFETIME
@@ -404,7 +404,7 @@ class PoolLife(RuleBasedStateMachine):
 
     def spendable(self, sender: bytes, entries: list[Entry]) -> int:
         spent = sum(entry.amount + entry.fee for entry in entries if entry.sender == sender)
-        return self.ledger.read(sender).balance - spent
+        return self.ledger[sender].balance - spent
 
     # ---------------------------------------------------------------------------------------- invariants
 

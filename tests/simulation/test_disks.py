@@ -205,7 +205,7 @@ class Crashing:
             batch.switch = Switch(fork, new)
             batch.scratch = store.scratch()
             for owner in KEYS:
-                batch.scratch.write(owner, Account(self.dice.randrange(5), 9))
+                batch.scratch[owner] = Account(self.dice.randrange(5), 9)
             batch.accounts[KEYS[0]] = Account(self.dice.randrange(5), 8)
 
     def pay(self, batch: Batch) -> None:

@@ -168,9 +168,9 @@ class StoreMachine(RuleBasedStateMachine):
         store = self.opened.store
         scratch = SpillingScratch(store.account, bound=2) if spill else store.scratch()
         for owner, account in on_the_side.items():
-            scratch.write(owner, account)
+            scratch[owner] = account
             scratch.keep(owner, Account(9, 9))
-            assert scratch.read(owner) == account
+            assert scratch[owner] == account
         batch.scratch = scratch
         batch.accounts = changed
         self.stage(batch)
@@ -239,7 +239,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert store.main_headers(2, 2) == headers[2:4]
         for owner in KEYS:
             assert store.account(owner) == state.accounts.get(owner, Account(0, 0))
-            assert store.scratch().read(owner) == store.account(owner)
+            assert store.scratch()[owner] == store.account(owner)
         for name in ("a", "b"):
             assert store.value(name) == state.values.get(name)
 
@@ -319,7 +319,7 @@ def test_settling_closes_the_scratch_copy(opened: Opened) -> None:
     batch = Batch(1)
     scratch = SpillingScratch(opened.store.account, bound=1)
     for owner in KEYS:
-        scratch.write(owner, Account(1, 1))
+        scratch[owner] = Account(1, 1)
     batch.scratch = scratch
     opened.store.stage(batch)
     assert opened.store.account(KEYS[3]) == Account(1, 1)

@@ -30,7 +30,7 @@ def test_it_behaves_as_a_dict_over_what_is_below(steps: list[tuple[str, bytes, A
     model: dict[bytes, Account] = {}
     for step, key, account in steps:
         if step == "write":
-            scratch.write(key, account)
+            scratch[key] = account
             model[key] = account
         else:
             scratch.keep(key, account)
@@ -38,7 +38,7 @@ def test_it_behaves_as_a_dict_over_what_is_below(steps: list[tuple[str, bytes, A
         assert scratch.held(key) == model[key]
     for key in KEYS:
         assert scratch.held(key) == model.get(key)
-        assert scratch.read(key) == model.get(key, BELOW.get(key, ABSENT))
+        assert scratch[key] == model.get(key, BELOW.get(key, ABSENT))
     assert sorted(scratch.items()) == sorted(model.items())
     assert len(scratch) == len(model)
     assert dict(scratch.items()) == model
@@ -48,8 +48,8 @@ def test_it_behaves_as_a_dict_over_what_is_below(steps: list[tuple[str, bytes, A
 def test_absent_is_held_like_any_other() -> None:
     scratch = SpillingScratch(lambda _: Account(1, 1), bound=1)
     for key in KEYS:
-        scratch.write(key, ABSENT)
-    assert scratch.read(KEYS[0]) == ABSENT
+        scratch[key] = ABSENT
+    assert scratch[KEYS[0]] == ABSENT
     scratch.close()
 
 
@@ -57,7 +57,7 @@ def test_many_are_listed_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_ROWS_AT_ONCE", 2)
     scratch = SpillingScratch(lambda _: ABSENT, bound=3)
     for number, key in enumerate(KEYS):
-        scratch.write(key, Account(number, 0))
+        scratch[key] = Account(number, 0)
     assert {key: account.balance for key, account in scratch.items()} == {
         key: number for number, key in enumerate(KEYS)
     }
@@ -67,7 +67,7 @@ def test_many_are_listed_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failing_temporary_disk_is_this_machines_fault() -> None:
     scratch = SpillingScratch(lambda _: ABSENT, bound=1)
     for key in KEYS:
-        scratch.write(key, Account(1, 1))
+        scratch[key] = Account(1, 1)
     assert scratch._spilled is not None
     scratch._spilled.execute("DROP TABLE accounts")
     with pytest.raises(StorageFault, match="TMPDIR"):
