@@ -12,6 +12,7 @@ from node.events import Now
 from node.ledger import codec
 from node.ledger.entry import Entry
 from node.outcomes import LAST_REORG
+from node.pow import kernel_name
 from node.storage.port import BlockRecord
 from node.weighing import Seen
 
@@ -40,6 +41,7 @@ def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Js
         "mining": {
             "mode": mode,
             "hashrate": hashrate,
+            "kernel": kernel_name(),
             "address": address,
         },
         "address": address,

@@ -14,6 +14,7 @@ from node.config import DEFAULT_PORT, Config
 from node.endpoint import Endpoint, is_loopback
 from node.events import Level, Notice
 from node.ledger.address import encode_address
+from node.pow import kernel_name
 
 KIND: Final = "start"
 
@@ -51,6 +52,7 @@ def summary(config: Config, opened: Opened) -> list[Notice]:
         "peers": [str(peer.endpoint) for peer in config.peers if not _is_self(peer.endpoint, own)],
         "height": opened.height,
         "mode": config.mine.value,
+        "kernel": kernel_name(),
         "wallet": config.wallet,
         "address": address,
         "backed_up": opened.backed_up,
@@ -64,7 +66,7 @@ def summary(config: Config, opened: Opened) -> list[Notice]:
         f"socket {opened.socket}",
         _peers(config, own),
         f"book at height {opened.height}",
-        f"mining is {config.mine.value} and pays the wallet {config.wallet}: {address}",
+        f"mining ({kernel_name()}) is {config.mine.value} and pays the wallet {config.wallet}: {address}",
         *_page(config, opened),
     ]
     notices = [Notice(KIND, lines[0], fields=fields), *(Notice(KIND, line) for line in lines[1:])]

@@ -87,6 +87,7 @@ class FakeNode:
             "mining": {
                 "mode": "on-demand",
                 "hashrate": 0,
+                "kernel": "hashlib",
                 "address": encode_address(self.parameters.prefix, self.owner),
             },
             "address": encode_address(self.parameters.prefix, self.owner),

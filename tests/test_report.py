@@ -6,6 +6,7 @@ from node import report
 from node.events import HashRate, Submit
 from node.messages import GetData, Kind
 from node.outcomes import LAST_REORG
+from node.pow import kernel_name
 from tests.building import ChainBuilder, key
 from tests.puppets import START_MS, Puppet, Subject
 
@@ -25,7 +26,7 @@ def test_status_has_the_fields_of_the_table_and_no_others() -> None:
         *("peers", "pending", "mining", "address", "clock_offset_ms", "last_reorg", "rewrite_cost_s"),
         *("uptime_s", "version"),
     ]
-    assert list(found["mining"]) == ["mode", "hashrate", "address"]
+    assert list(found["mining"]) == ["mode", "hashrate", "kernel", "address"]
 
 
 def test_status_tells_of_the_book_the_peers_and_the_time() -> None:
@@ -39,7 +40,7 @@ def test_status_tells_of_the_book_the_peers_and_the_time() -> None:
     assert (found["height"], found["tip"], found["work"]) == (3, MAIN[-1].hash.hex(), "0x6")
     assert (found["headers_height"], found["synced"], found["peers"], found["pending"]) == (3, True, 1, 0)
     assert found["clock_offset_ms"] == 5_000
-    assert found["mining"] == {"mode": "on", "hashrate": 2, "address": "test1x"}
+    assert found["mining"] == {"mode": "on", "hashrate": 2, "kernel": kernel_name(), "address": "test1x"}
     assert found["rewrite_cost_s"] == 3
     assert found["uptime_s"] == 3
     assert found["last_reorg"] is None

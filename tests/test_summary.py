@@ -10,6 +10,7 @@ from node.endpoint import Endpoint
 from node.events import Level
 from node.ledger.address import encode_address
 from node.network_file import format_network
+from node.pow import kernel_name
 from node.summary import Opened, cli_command, summary
 from tests.building import EASY, key
 
@@ -56,7 +57,7 @@ def test_the_start_tells_what_runs_where(tmp_path: Path) -> None:
         f"socket {folder}/node.sock",
         "peers: 127.0.0.1:9000",
         "book at height 7",
-        f"mining is on-demand and pays the wallet default: {address}",
+        f"mining ({kernel_name()}) is on-demand and pays the wallet default: {address}",
         "page http://127.0.0.1:10001/",
         f"in another terminal: python cli.py --data-dir {folder} status",
     ]
@@ -77,6 +78,7 @@ def test_programs_find_it_all_in_the_first_notice(tmp_path: Path) -> None:
         "peers": [],
         "height": 7,
         "mode": "on-demand",
+        "kernel": kernel_name(),
         "wallet": "default",
         "address": encode_address("bean", ANN),
         "backed_up": True,

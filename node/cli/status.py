@@ -83,7 +83,7 @@ def _show(found: Json, names: Names) -> None:
             ("in sync", show.Cell(synced, "green" if found["synced"] else "yellow")),
             ("peers", str(found["peers"])),
             ("pending", str(found["pending"])),
-            ("mining", mining["mode"] + (f", {rate(mining['hashrate'])}" if mining["hashrate"] else "")),
+            ("mining", _mining(mining)),
             ("address", names.full(found["address"])),
             *(
                 [("mining pays", names.full(mining["address"]))]
@@ -99,6 +99,11 @@ def _show(found: Json, names: Names) -> None:
             ("page", found["page"] or "none"),
         ]
     )
+
+
+def _mining(found: Json) -> str:
+    mined = f", {rate(found['hashrate'])}" if found["hashrate"] else ""
+    return f"{found['mode']}{mined}, by {found['kernel']}"
 
 
 def _clock(offset_ms: int | None) -> str:

@@ -35,7 +35,7 @@ STATUS = {
 def test_status_has_the_fields_of_the_table(shell: Shell) -> None:
     found = shell.ask("status")
     assert set(found) == STATUS
-    assert set(found["mining"]) == {"mode", "hashrate", "address"}
+    assert set(found["mining"]) == {"mode", "hashrate", "kernel", "address"}
     assert (found["height"], found["work"], found["synced"], found["sync_reason"]) == (
         4,
         "0x8",
@@ -57,14 +57,20 @@ def test_people_read_durations_rates_and_reasons(shell: Shell, node: FakeNode) -
         "clock_offset_ms": -1_500,
         "rewrite_cost_s": 100_000,
         "uptime_s": 3_700,
-        "mining": {"mode": "on", "hashrate": 1_234_567, "address": "test1other"},
+        "mining": {"mode": "on", "hashrate": 1_234_567, "kernel": "abacus", "address": "test1other"},
         "last_reorg": {"time_ms": 1_700_000_000_000, "fork_height": 7},
         "page": "http://127.0.0.1:10000/",
     }
     shown = shell.type("status").stdout
     for said in (
         "http://127.0.0.1:10000/",
-        *("no: behind peer bob", "1.5 s ahead of its peers", "1 day 3 h", "1 h 1 min", "1.2 MH/s"),
+        *(
+            "no: behind peer bob",
+            "1.5 s ahead of its peers",
+            "1 day 3 h",
+            "1 h 1 min",
+            "on, 1.2 MH/s, by abacus",
+        ),
         *("test1other", "from height 7", "2023-11-14 22:13:20 +00:00"),
     ):
         assert said in shown
