@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
 
 from node.ledger import signature
 from node.ledger.signature import (
@@ -21,6 +21,8 @@ from node.ledger.signature import (
 from tests.vectors.generate.curve import BASE, IDENTITY, TORSION, L, P, add, encode, encode_fields, multiply
 from tests.vectors.generate.ed25519 import rule_accepts
 from tests.vectors.read import read, unhex
+
+Item = tuple[bytes, bytes, bytes]
 
 VECTORS = read("ed25519.json")
 SEED = bytes(range(32))
@@ -55,6 +57,12 @@ def test_many_are_verified_each_on_its_own() -> None:
     assert verify_many([]) == []
 
 
+def test_without_the_extension_each_is_verified_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature, "_verify", signature._verify_each)
+    test_many_are_verified_each_on_its_own()
+    self_check()
+
+
 @pytest.mark.parametrize(
     "key, signed",
     [
@@ -85,8 +93,13 @@ def test_the_refused_encodings_are_the_small_and_the_unreduced_points() -> None:
 
 
 def test_encodings_are_refused_without_asking_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bytes] = []
-    monkeypatch.setattr(signature, "crypto_sign_open", lambda signed, _key: asked.append(signed))
+    asked: list[Item] = []
+
+    def accept(items: Iterable[Item]) -> list[bool]:
+        asked.extend(items)
+        return [True for _ in asked]
+
+    monkeypatch.setattr(signature, "_verify", accept)
     raised = SIGNATURE[:32] + (int.from_bytes(SIGNATURE[32:], "little") + L).to_bytes(32, "little")
     assert not verify(KEY, MESSAGE, raised)
     assert not verify(KEY, MESSAGE, SIGNATURE[:32] + L.to_bytes(32, "little"))
@@ -148,22 +161,20 @@ def test_this_library_passes_the_check_at_start() -> None:
 
 
 def test_a_library_that_accepts_too_much_is_named_with_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    def accept(_signed: bytes, _key: bytes) -> bytes:
-        return b""
-
-    monkeypatch.setattr(signature, "crypto_sign_open", accept)
+    monkeypatch.setattr(signature, "_verify", lambda items: [True for _ in items])
     with pytest.raises(SignatureLibraryDiffers, match=r"accepts .* 'another message than was signed'"):
         self_check()
 
 
 def test_a_library_that_refuses_too_much_is_named_with_the_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that refuses keys of mixed order, as some do."""
+    verify_all = signature._verify
 
-    def refuse_mixed(signed: bytes, key: bytes) -> bytes:
-        if not is_payable_point(key):
-            raise BadSignatureError
-        return crypto_sign_open(signed, key)
+    def refuse_mixed(items: Iterable[Item]) -> list[bool]:
+        asked = list(items)
+        answers = zip(asked, verify_all(asked), strict=True)
+        return [valid and is_payable_point(item[0]) for item, valid in answers]
 
-    monkeypatch.setattr(signature, "crypto_sign_open", refuse_mixed)
+    monkeypatch.setattr(signature, "_verify", refuse_mixed)
     with pytest.raises(SignatureLibraryDiffers, match=r"refuses .* 'A of order 8 L, h T = 0'"):
         self_check()
