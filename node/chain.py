@@ -371,6 +371,7 @@ class Chain:
             batch.bodies.append((record.id, held.sane.block.raw))
         batch.accounts = changes
         batch.connected.append(Connected(record, coinbase, held.sane.leaves[0], held.entries))
+        batch.followed = any(block.height > record.height for block in self._candidates.values())
         number = self._out.stage(batch, len(held.entries) + BLOCK_COST)
         self._bodies.release(record.id)
         self._tip_changed()

@@ -6,12 +6,15 @@ durable; it never waits for the disk. What is written, and in which order, knows
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
+from node.connecting import BLOCK_COST
 from node.events import Persist, SavePeers, SavePending
 from node.private import PathError, replace_private_file
 from node.storage.faults import BookFault
@@ -20,6 +23,10 @@ from node.storage.port import Batch, Writer
 
 PENDING_NAME: Final = "pending.dat"
 PEERS_NAME: Final = "peers.dat"
+HOLD_S: Final = 0.5
+"""The longest that a block waits for those that follow it; seconds. Nobody is told of it until then."""
+ENOUGH_ENTRIES: Final = 16_384
+"""Of one transaction; less than half of what the chain lets wait for the disk, so that it goes on."""
 
 Write = Persist | SavePending | SavePeers
 
@@ -93,8 +100,10 @@ class DiskWriter:
         folder: Path,
         on_durable: Callable[[int], None],
         on_fault: Callable[[BaseException], None],
+        hold_s: float = HOLD_S,
     ) -> None:
         """`on_durable(batch)` and `on_fault(error)` are called on the writing thread."""
+        self._hold_s = hold_s
         self._folder = FolderWriter(writer, journal, folder)
         self._on_durable = on_durable
         self._on_fault = on_fault
@@ -124,10 +133,29 @@ class DiskWriter:
             self._on_fault(error)
 
     def _take(self) -> list[Write]:
-        """Return all that is queued, waiting for something; nothing at the end."""
+        """Return all that is queued, waiting for something; nothing at the end.
+
+        A block that others follow waits for them a little: one large transaction costs half of many small.
+        """
         queued = [self._queue.get()]
-        queued += [self._queue.get() for _ in range(self._queue.qsize())]  # nobody else takes any
+        weight = _weight(queued[-1])
+        until = time.monotonic() + self._hold_s
+        with contextlib.suppress(Empty):
+            while self._queue.qsize() or (_is_followed(queued[-1]) and weight < ENOUGH_ENTRIES):
+                queued.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
+                weight += _weight(queued[-1])
         writes = [write for write in queued if write is not None]
         if writes and len(writes) < len(queued):
             self._queue.put(None)  # the end comes after these
         return writes
+
+
+def _is_followed(write: Write | None) -> bool:
+    return isinstance(write, Persist) and write.batch.followed
+
+
+def _weight(write: Write | None) -> int:
+    """Return how much a write adds to a transaction, in entries; a block by itself counts as some."""
+    if not isinstance(write, Persist):
+        return 0
+    return sum(BLOCK_COST + len(connected.entries) for connected in write.batch.connected)

@@ -210,6 +210,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "miner_worker",
         "clock",
         "daemon",
+        "disk",
         "page",
         "cli",
         "web.hub",

@@ -12,7 +12,7 @@ from node.disk import PEERS_NAME, PENDING_NAME, DiskWriter, FolderWriter, Write
 from node.events import Persist, SavePeers, SavePending
 from node.private import PathError
 from node.storage.journal import Journal
-from node.storage.port import Batch, StorageFault
+from node.storage.port import Batch, Connected, StorageFault
 
 WAIT_S = 30.0
 
@@ -39,12 +39,12 @@ class SlowBook:
 class Desk:
     """A disk writer with what it told."""
 
-    def __init__(self, folder: Path, book: SlowBook) -> None:
+    def __init__(self, folder: Path, book: SlowBook, hold_s: float = 0.0) -> None:
         self.journal = Journal(folder / "pending.journal")
         self.durable: list[int] = []
         self.faults: list[BaseException] = []
         self.failed = threading.Event()
-        self.disk = DiskWriter(book, self.journal, folder, self.durable.append, self._fail)
+        self.disk = DiskWriter(book, self.journal, folder, self.durable.append, self._fail, hold_s)
 
     def _fail(self, error: BaseException) -> None:
         self.faults.append(error)
@@ -74,6 +74,51 @@ def test_what_gathers_during_a_commit_goes_into_the_next_as_one(tmp_path: Path) 
     desk.disk.close()
     assert book.commits == [[1], [2, 3, 4]]
     assert desk.durable == [1, 4]
+
+
+def followed(number: int, entries: int = 0) -> Persist:
+    block = Connected(None, None, b"", [None] * entries)  # type: ignore[arg-type, list-item]  # nobody looks
+    return Persist(Batch(number, connected=[block], followed=True))
+
+
+def test_a_block_waits_for_those_that_follow_it(tmp_path: Path) -> None:
+    book = SlowBook()
+    desk = Desk(tmp_path, book, WAIT_S)
+    desk.disk.start()
+    desk.write(followed(1), followed(2), book_batch(3))
+    assert book.entered.wait(WAIT_S)
+    desk.disk.close()
+    assert book.commits == [[1, 2, 3]]
+
+
+def test_a_block_that_waits_is_written_at_the_end(tmp_path: Path) -> None:
+    book = SlowBook()
+    desk = Desk(tmp_path, book, WAIT_S)
+    desk.disk.start()
+    desk.write(followed(1))
+    desk.disk.close()
+    assert book.commits == [[1]]
+
+
+def test_a_block_does_not_wait_for_ever(tmp_path: Path) -> None:
+    book = SlowBook()
+    desk = Desk(tmp_path, book, 0.001)
+    desk.disk.start()
+    desk.write(followed(1))
+    assert book.entered.wait(WAIT_S)
+    desk.disk.close()
+    assert book.commits == [[1]]
+
+
+def test_enough_for_one_transaction_waits_for_nothing(tmp_path: Path) -> None:
+    book = SlowBook()
+    desk = Desk(tmp_path, book, WAIT_S)
+    desk.disk.start()
+    desk.write(followed(1, entries=16_400))
+    assert book.entered.wait(WAIT_S)
+    desk.write(book_batch(2))
+    desk.disk.close()
+    assert book.commits == [[1], [2]]
 
 
 def test_entries_are_in_the_journal_before_their_batch_is_told_durable(tmp_path: Path) -> None:

@@ -2,43 +2,40 @@
 
 Python's `executemany` gives up the interpreter's lock and takes it again for every row; beside a thread that
 reckons, each time may cost a switch interval of 5 ms (measured: a block of 2,000 entries took five seconds).
-So rows go in as one packed value that a statement takes apart by itself, or some hundreds a statement.
+So rows go in some hundreds a statement, and keys, which all have one width, as one packed value that a
+statement takes apart by itself.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
 from node.ledger.state import ABSENT, Account
-from node.storage.rows import Row, pack_accounts
+from node.storage.rows import KEY_BYTES, Row
 
-_MOST_ROWS: Final = 256
-"""Of one statement: with the widest table, 12 columns, a tenth of the values that SQLite allows."""
+_MOST_VALUES: Final = 3_072
+"""Of one statement: a tenth of what SQLite allows."""
 
-# Each takes apart `packed`, which is `count` values of one width side by side.
-_KEY_STEPS: Final = "WITH RECURSIVE step (at) AS (SELECT 1 UNION ALL SELECT at + 15 FROM step LIMIT :count) "
-_PUT_ACCOUNTS: Final = """
-    WITH RECURSIVE step (at) AS (SELECT 1 UNION ALL SELECT at + 64 FROM step LIMIT :count)
-    REPLACE INTO accounts SELECT substr(:packed, at, 32),
-        CAST(substr(:packed, at + 32, 16) AS INTEGER), CAST(substr(:packed, at + 48, 16) AS INTEGER) FROM step
-"""
-_DROP_ACCOUNTS: Final = """
-    WITH RECURSIVE step (at) AS (SELECT 1 UNION ALL SELECT at + 32 FROM step LIMIT :count)
-    DELETE FROM accounts WHERE key IN (SELECT substr(:packed, at, 32) FROM step)
-"""
+# Takes apart `packed`, which is `count` keys side by side. Two digits count quicker than a statement that
+# calls itself: 0.4 us for a key that comes behind all others of its table, in the place of 0.7.
+_DIGITS: Final = 128
+_KEYS_AT_ONCE: Final = _DIGITS**2
+_KEYS: Final = f"""
+    WITH digit (n) AS (VALUES {", ".join(f"({n})" for n in range(_DIGITS))}),
+    packed (key) AS (
+        SELECT substr(:packed, (high.n * {_DIGITS} + low.n) * {KEY_BYTES} + 1, {KEY_BYTES})
+        FROM digit AS high CROSS JOIN digit AS low LIMIT :count
+    )
+"""  # noqa: S608 - constants
 # {table} is one of two names, never input.
-_ADD_KEYS: Final = _KEY_STEPS + "INSERT INTO {table} SELECT :segment, substr(:packed, at, 15) FROM step"  # noqa: S608
-_DROP_KEYS: Final = (
-    _KEY_STEPS  # noqa: S608
-    + "DELETE FROM {table} WHERE segment = :segment AND key IN (SELECT substr(:packed, at, 15) FROM step)"
-)
+_ADD_KEYS: Final = _KEYS + "INSERT INTO {table} SELECT :segment, key FROM packed"  # noqa: S608
 _MISSING_KEYS: Final = (
-    _KEY_STEPS  # noqa: S608
-    + "SELECT substr(:packed, at, 15) FROM step WHERE NOT EXISTS "
-    "(SELECT 1 FROM {table} WHERE segment = :segment AND key = substr(:packed, at, 15))"
+    _KEYS  # noqa: S608
+    + "SELECT key FROM packed WHERE NOT EXISTS "
+    "(SELECT 1 FROM {table} AS t WHERE t.segment = :segment AND t.key = packed.key)"
 )
 
 
@@ -46,55 +43,50 @@ def write_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Row], t
     """Run `into VALUES (...), ... then` over all rows, which have the same number of columns."""
     at = 0
     while at < len(rows):
+        columns = len(rows[at])
         # A power of two each time: few statements in all, and so few shapes that each stays prepared.
-        size = min(_MOST_ROWS, 1 << (len(rows) - at).bit_length() - 1)
-        part = rows[at : at + size]
-        values = ", ".join([f"({', '.join('?' * len(part[0]))})"] * size)
-        connection.execute(f"{into} VALUES {values} {then}", list(chain.from_iterable(part)))
+        size = 1 << min(_MOST_VALUES // columns, len(rows) - at).bit_length() - 1
+        values = ", ".join([f"({', '.join('?' * columns)})"] * size)
+        packed = list(chain.from_iterable(rows[at : at + size]))
+        connection.execute(f"{into} VALUES {values} {then}", packed)
         at += size
 
 
 def add_keys(connection: sqlite3.Connection, table: str, segment: int, keys: Iterable[bytes]) -> None:
     """Put keys into table `txids` or `history`. One that is there already is an IntegrityError."""
-    _over_keys(connection, _ADD_KEYS.format(table=table), segment, keys)
-
-
-def drop_keys(connection: sqlite3.Connection, table: str, segment: int, keys: Iterable[bytes]) -> None:
-    """Take keys out of table `txids` or `history`."""
-    _over_keys(connection, _DROP_KEYS.format(table=table), segment, keys)
+    ordered = sorted(keys)  # so that one page after the other is filled
+    for part in _parts(ordered):
+        connection.execute(_ADD_KEYS.format(table=table), _packed(segment, part))
 
 
 def missing_keys(
     connection: sqlite3.Connection, table: str, segment: int, keys: Sequence[bytes]
 ) -> list[bytes]:
     """Return which of the keys are not in table `txids` or `history`."""
-    values = {"packed": b"".join(keys), "count": len(keys), "segment": segment}
-    return [key for (key,) in connection.execute(_MISSING_KEYS.format(table=table), values)]
+    return [
+        key
+        for part in _parts(keys)
+        for (key,) in connection.execute(_MISSING_KEYS.format(table=table), _packed(segment, part))
+    ]
 
 
-def put_accounts(connection: sqlite3.Connection, accounts: Iterable[tuple[bytes, Account]]) -> None:
+def put_accounts(connection: sqlite3.Connection, accounts: Mapping[bytes, Account]) -> None:
     """Set accounts in table `accounts`, ABSENT among them, as they are."""
-    held = sorted(accounts)
-    connection.execute(_PUT_ACCOUNTS, {"packed": pack_accounts(held), "count": len(held)})
+    write_rows(connection, "REPLACE INTO accounts", [(key, *accounts[key]) for key in sorted(accounts)])
 
 
-def set_accounts(connection: sqlite3.Connection, accounts: Iterable[tuple[bytes, Account]]) -> None:
+def set_accounts(connection: sqlite3.Connection, accounts: Mapping[bytes, Account]) -> None:
     """Set accounts in table `accounts`; ABSENT takes one out."""
-    put, drop = [], []
-    for key, account in accounts:
-        if account == ABSENT:
-            drop.append(key)
-        else:
-            put.append((key, account))
-    if put:
-        put_accounts(connection, put)
-    if drop:
-        connection.execute(_DROP_ACCOUNTS, {"packed": b"".join(drop), "count": len(drop)})
+    gone = [key for key, account in accounts.items() if account == ABSENT]
+    if gone:
+        accounts = {key: account for key, account in accounts.items() if account != ABSENT}
+        write_rows(connection, "DELETE FROM accounts WHERE key IN (", [(key,) for key in gone], ")")
+    put_accounts(connection, accounts)
 
 
-def _over_keys(connection: sqlite3.Connection, statement: str, segment: int, keys: Iterable[bytes]) -> None:
-    # Sorted, so that one page after the other is filled; twice the same where an account pays itself.
-    ordered = sorted(set(keys))
-    if ordered:
-        values = {"packed": b"".join(ordered), "count": len(ordered), "segment": segment}
-        connection.execute(statement, values)
+def _parts(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
+    return (keys[at : at + _KEYS_AT_ONCE] for at in range(0, len(keys), _KEYS_AT_ONCE))
+
+
+def _packed(segment: int, keys: Sequence[bytes]) -> dict[str, object]:
+    return {"packed": b"".join(keys), "count": len(keys), "segment": segment}

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
-from node.ledger.block import decode_block, decode_coinbase
-from node.ledger.entry import decode_entry
 from node.ledger.errors import Rule, RuleBroken
-from node.ledger.merkle import leaf_hash
 from node.storage import bulk
-from node.storage.port import Batch, Switch
-from node.storage.rows import BlockKeys, keys_of_block
+from node.storage.port import Batch, Place, Switch
+from node.storage.rows import BlockKeys, keys_of_block, keys_of_stored, pack_place
 
 SEGMENT_TXIDS: Final = 16_384
-"""Txids after which the index goes on in a new segment: some 1 MB of pages take all that is new."""
+"""Of a segment of the index, at most: some 1 MB of pages take all that is new.
+
+What is committed at once stands in one segment, however much it is: the many keys of a sync go into an empty
+one, the few of a block at the tip to those of the blocks before.
+"""
 _KEYS_AT_ONCE: Final = 200_000
 """Index keys gathered before they are written: a long switch needs no more memory than a short one."""
-_BLOCKS_AT_ONCE: Final = 256
-"""Of a switch."""
 _FOLLOW: Final = """
     WITH RECURSIVE branch (height, id) AS (
         SELECT :height, :new
@@ -28,32 +26,13 @@ _FOLLOW: Final = """
     )
     INSERT INTO main SELECT height, id FROM branch
 """
-_ABOVE: Final = "SELECT height, id FROM main WHERE height > ? ORDER BY height LIMIT ?"
-
-
-@dataclass(slots=True)
-class _Segment:
-    """The last segment of the index, with what is gathered for it."""
-
-    id: int
-    first_height: int
-    txids: int
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """Index keys of blocks that join, until they are written."""
-
-    keys: dict[int, BlockKeys] = field(default_factory=dict)
-    """By segment."""
-    size: int = 0
-
-    def add(self, segment: int, keys: BlockKeys) -> None:
-        """Take one block."""
-        gathered = self.keys.setdefault(segment, BlockKeys([], []))
-        gathered.txids.extend(keys.txids)
-        gathered.history.extend(keys.history)
-        self.size += len(keys.txids) + len(keys.history)
+_ABOVE: Final = (
+    "SELECT height, header, raw FROM main JOIN blocks USING (id) LEFT JOIN bodies USING (id) "
+    "WHERE height > ? ORDER BY height"
+)
+# {table} is one of two names, never input.
+_DROP_SEGMENTS: Final = "DELETE FROM {table} WHERE segment > ?"
+_DROP_KEYS: Final = "DELETE FROM {table} WHERE segment = ? AND substr(key, 9) >= ?"
 
 
 class MainChain:
@@ -62,16 +41,17 @@ class MainChain:
     def __init__(self, connection: sqlite3.Connection, segment_txids: int) -> None:
         self._connection = connection
         self._segment_txids = segment_txids
-        self._gathered = _Gathered()
-        self._last = _Segment(0, 0, 0)
+        self._gathered = BlockKeys([], [])
+        """Of blocks that join, until it is written."""
+        self._first_height = 0
+        """Of the first block gathered."""
 
     def change(self, batches: Sequence[Batch]) -> None:
         """Let the batches' blocks leave and join, in order.
 
-        Raises RuleBroken where a stored body, read again for want of its entries, is no longer a block.
+        Raises RuleBroken where a stored body, read again for want of its entries, is no longer its block's.
         """
-        self._gathered = _Gathered()
-        self._last = self._last_segment()
+        self._gathered = BlockKeys([], [])
         for batch in batches:
             if batch.switch is not None:
                 self._follow(batch.switch)
@@ -86,75 +66,53 @@ class MainChain:
         """Leave the branch above the fork for another, in memory that does not grow with their length."""
         self._write()  # what joined before leaves from the tables like the rest
         fork, new = switch.fork.height, switch.new
-        for height, block_id in self._above(fork):
-            self._leave(height, block_id)
+        self._leave(fork)
         self._connection.execute("DELETE FROM main WHERE height > ?", (fork,))
         self._connection.execute(_FOLLOW, {"height": new.height, "new": new.id, "fork": fork})
-        self._last = self._last_segment()
-        for height, block_id in self._above(fork):
-            self._join(height, self._stored_keys(height, block_id))
+        for height, header, raw in self._connection.execute(_ABOVE, (fork,)):
+            if type(raw) is not bytes:
+                raise RuleBroken(Rule.BLOCK_ENCODING, f"the body of block {height} is missing")
+            self._join(height, keys_of_stored(raw, header))
 
-    def _above(self, height: int) -> Iterator[tuple[int, int]]:
-        """Yield height and id of the main chain's blocks above a height, ascending."""
-        while found := self._connection.execute(_ABOVE, (height, _BLOCKS_AT_ONCE)).fetchall():
-            yield from found
-            height = found[-1][0]
-
-    def _leave(self, height: int, block_id: int) -> None:
-        keys = self._stored_keys(height, block_id)
-        segment = self._segment_at(height)
-        bulk.drop_keys(self._connection, "txids", segment, keys.txids)
-        bulk.drop_keys(self._connection, "history", segment, keys.history)
-        self._count(segment, -len(keys.txids))
+    def _leave(self, fork: int) -> None:
+        """Take out of the index what stands above the fork, without reading the blocks it was made of."""
+        query = "SELECT max(id) FROM segments WHERE first_height <= ?"
+        (segment,) = self._connection.execute(query, (fork,)).fetchone()
+        above = pack_place(Place(fork + 1, 0))
+        dropped = {}
+        for table in ("txids", "history"):
+            self._connection.execute(_DROP_SEGMENTS.format(table=table), (segment,))
+            dropped[table] = self._connection.execute(
+                _DROP_KEYS.format(table=table), (segment, above)
+            ).rowcount
+        self._connection.execute("DELETE FROM segments WHERE id > ?", (segment,))
+        self._count(segment, -dropped["txids"])
 
     def _join(self, height: int, keys: BlockKeys) -> None:
-        self._gathered.add(self._segment_for(height, len(keys.txids)), keys)
-        if self._gathered.size > _KEYS_AT_ONCE:
+        if not self._gathered.txids:
+            self._first_height = height
+        self._gathered.txids.extend(keys.txids)
+        self._gathered.history.extend(keys.history)
+        if len(self._gathered.history) > _KEYS_AT_ONCE:
             self._write()
 
     def _write(self) -> None:
-        for segment, keys in self._gathered.keys.items():
+        keys, self._gathered = self._gathered, BlockKeys([], [])
+        if keys.txids:
+            segment = self._segment_for(self._first_height, len(keys.txids))
             bulk.add_keys(self._connection, "txids", segment, keys.txids)
             bulk.add_keys(self._connection, "history", segment, keys.history)
             self._count(segment, len(keys.txids))
-        self._gathered = _Gathered()
-
-    # ---------------------------------------------------------------------------------------- segments
-
-    def _last_segment(self) -> _Segment:
-        query = "SELECT id, first_height, txids FROM segments ORDER BY id DESC LIMIT 1"
-        row = self._connection.execute(query).fetchone()
-        return _Segment(*row) if row else self._new_segment(0, 0)
 
     def _segment_for(self, height: int, txids: int) -> int:
-        """Return the segment for a block that joins: the last one, which may be new."""
-        last = self._last
-        if height < last.first_height:
-            return self._segment_at(height)
-        if last.txids >= self._segment_txids and height > last.first_height:
-            last = self._last = self._new_segment(last.id + 1, height)
-        last.txids += txids
-        return last.id
-
-    def _segment_at(self, height: int) -> int:
-        query = "SELECT id FROM segments WHERE first_height <= ? ORDER BY id DESC LIMIT 1"
-        return int(self._connection.execute(query, (height,)).fetchone()[0])
-
-    def _new_segment(self, segment: int, first_height: int) -> _Segment:
-        self._connection.execute("INSERT INTO segments VALUES (?, ?, 0)", (segment, first_height))
-        return _Segment(segment, first_height, 0)
+        """Return the segment for blocks that join from `height` on: the last if it has room, or a new one."""
+        query = "SELECT id, txids FROM segments ORDER BY id DESC LIMIT 1"
+        last: tuple[int, int] | None = self._connection.execute(query).fetchone()
+        if last is not None and (last[1] == 0 or last[1] + txids <= self._segment_txids):
+            return last[0]
+        new = (0, 0) if last is None else (last[0] + 1, height)
+        self._connection.execute("INSERT INTO segments VALUES (?, ?, 0)", new)
+        return new[0]
 
     def _count(self, segment: int, txids: int) -> None:
         self._connection.execute("UPDATE segments SET txids = txids + ? WHERE id = ?", (txids, segment))
-
-    # -------------------------------------------------------------------------------------------- keys
-
-    def _stored_keys(self, height: int, block_id: int) -> BlockKeys:
-        """Return what a stored block adds to the index."""
-        row = self._connection.execute("SELECT raw FROM bodies WHERE id = ?", (block_id,)).fetchone()
-        if row is None:
-            raise RuleBroken(Rule.BLOCK_ENCODING, f"the body of block {height} is missing")
-        block = decode_block(row[0])
-        read = [decode_entry(raw) for raw in block.entries]
-        miner = decode_coinbase(block.first_leaf).miner
-        return keys_of_block(height, leaf_hash(block.first_leaf), miner, read)

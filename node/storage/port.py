@@ -121,6 +121,8 @@ class Batch:
     """Small named values."""
     journal: list[bytes] = field(default_factory=list)
     """Entries typed here, for the journal file; the driver syncs them before it says Persisted."""
+    followed: bool = False
+    """Blocks that come next are at hand already: it may wait a little, to be committed with them."""
 
     @property
     def touches_book(self) -> bool:

@@ -8,18 +8,23 @@ gather in few pages whatever the length of the chain, and a look-up probes each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from node.ledger.block import decode_header
+from node.ledger import merkle
+from node.ledger.block import decode_block, decode_coinbase, decode_header
 from node.ledger.codec import MAX_UINT
 from node.ledger.entry import Entry
-from node.ledger.errors import RuleBroken
+from node.ledger.errors import Rule, RuleBroken
 from node.ledger.state import Account
 from node.storage.port import BlockRecord, Place, Standing
 
 PREFIX_BYTES: Final = 8
 PLACE_BYTES: Final = 7
+KEY_BYTES: Final = PREFIX_BYTES + PLACE_BYTES
+# Of an entry: behind the heads of the array and the bin, and the version, come 32 bytes; then a head again.
+_SENDER: Final = slice(4, 36)
+_RECIPIENT: Final = slice(38, 70)
 _MAX_HEIGHT: Final = 2**32 - 1
 _MAX_POSITION: Final = 2**24 - 1
 
@@ -103,30 +108,65 @@ def account_of_row(row: Row) -> Account:
     raise BadRow("a balance or nonce that cannot be")
 
 
-def pack_accounts(accounts: Iterable[tuple[bytes, Account]]) -> bytes:
-    """Return accounts side by side, 64 bytes each: key, balance and nonce as 16 decimal digits."""
-    return b"".join([b"%b%016d%016d" % (key, balance, nonce) for key, (balance, nonce) in accounts])
-
-
 class BlockKeys(NamedTuple):
     """What one block of the main chain adds to the index."""
 
     txids: list[bytes]
     """One for each leaf, in order of position."""
     history: list[bytes]
-    """One for each account that a leaf touches; may hold one twice."""
+    """One for each account that a leaf touches."""
 
 
 def keys_of_block(height: int, coinbase_leaf: bytes, miner: bytes, entries: Sequence[Entry]) -> BlockKeys:
     """Return the index keys of a block. A reward is at position 0, also where it matures later."""
+    return _keys(
+        height,
+        [coinbase_leaf, *[entry.txid for entry in entries]],
+        miner,
+        [entry.sender for entry in entries],
+        [entry.recipient for entry in entries],
+    )
+
+
+def keys_of_stored(raw: bytes, header: bytes) -> BlockKeys:
+    """Return the index keys of a block from its stored bytes, once they hash to its header.
+
+    Its entries were decoded when it was proven; here their keys are read where they always stand. Raises
+    RuleBroken where the bytes are no longer that block's.
+    """
+    block = decode_block(raw)
+    leaves = block.leaves()
+    if (block.header.raw, block.body.root(), merkle.tree_root(leaves)) != (
+        header,
+        block.header.body_root,
+        block.body.entries_root,
+    ):
+        raise RuleBroken(Rule.BODY_ROOT, "its bytes do not hash to its header")
+    return _keys(
+        block.header.height,
+        leaves,
+        decode_coinbase(block.first_leaf).miner,
+        [entry[_SENDER] for entry in block.entries],
+        [entry[_RECIPIENT] for entry in block.entries],
+    )
+
+
+def _keys(
+    height: int,
+    leaves: Sequence[bytes],
+    miner: bytes,
+    senders: Sequence[bytes],
+    recipients: Sequence[bytes],
+) -> BlockKeys:
     start = height.to_bytes(4, "big")
-    places = [start + position.to_bytes(3, "big") for position in range(len(entries) + 1)]
-    places_of_entries = places[1:]
-    txids = [entry.txid[:8] + place for entry, place in zip(entries, places_of_entries, strict=True)]
-    history = [entry.sender[:8] + place for entry, place in zip(entries, places_of_entries, strict=True)]
-    history += [entry.recipient[:8] + place for entry, place in zip(entries, places_of_entries, strict=True)]
-    history.append(miner[:8] + places[0])
-    return BlockKeys([coinbase_leaf[:8] + places[0], *txids], history)
+    places = [start + position.to_bytes(3, "big") for position in range(len(leaves))]
+    txids = [leaf[:8] + place for leaf, place in zip(leaves, places, strict=True)]
+    reward = places.pop(0)
+    paying = [key[:8] + place for key, place in zip(senders, places, strict=True)]
+    paid = [key[:8] + place for key, place in zip(recipients, places, strict=True)]
+    # Who pays itself, or a key that begins alike, is touched once.
+    others = [one for one, payer in zip(paid, paying, strict=True) if one != payer]
+    return BlockKeys(txids, [miner[:8] + reward, *paying, *others])
 
 
 def pack_place(place: Place) -> bytes:

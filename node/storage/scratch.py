@@ -98,7 +98,7 @@ class SpillingScratch:
             with self._lock:
                 if self._spilled is None:
                     self._spilled = _temporary_database()
-                put_accounts(self._spilled, self._held.items())
+                put_accounts(self._spilled, self._held)
         except sqlite3.Error as error:
             raise _fault(error) from None
         self._held = {}

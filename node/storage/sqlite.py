@@ -142,7 +142,7 @@ def _make(connection: sqlite3.Connection, parameters: Parameters, tables: Schema
     bulk.write_rows(connection, "INSERT INTO blocks", [row_of_record(genesis_record(parameters), leaf=True)])
     bulk.write_rows(connection, "INSERT INTO bodies", [(0, genesis.raw)])
     bulk.write_rows(connection, "INSERT INTO main", [(0, 0)])
-    bulk.set_accounts(connection, genesis_accounts(parameters).items())
+    bulk.set_accounts(connection, genesis_accounts(parameters))
     connection.execute("COMMIT")
 
 

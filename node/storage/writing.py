@@ -85,10 +85,10 @@ class SqliteWriter:
         merged: dict[bytes, Account] = {}
         for batch in batches:
             if batch.scratch is not None:
-                bulk.set_accounts(self.connection, merged.items())
+                bulk.set_accounts(self.connection, merged)
                 merged = {}
                 held = batch.scratch.items()
-                while part := list(islice(held, _ACCOUNTS_AT_ONCE)):
+                while part := dict(islice(held, _ACCOUNTS_AT_ONCE)):
                     bulk.set_accounts(self.connection, part)
             merged.update(batch.accounts)
-        bulk.set_accounts(self.connection, merged.items())
+        bulk.set_accounts(self.connection, merged)

@@ -51,6 +51,17 @@ def test_a_block_is_one_batch_with_its_body_its_accounts_and_its_place(
     assert node.store.durable_tip().height == 0
 
 
+def test_a_block_says_whether_others_at_hand_follow_it(builder: ChainBuilder, node: Node) -> None:
+    line = Payer(builder).line(None, 3, entries=1)
+    node.headers(line[-1])
+    for block in line:
+        node.body(block)
+    while node.advance() or node.asked:
+        while node.asked:
+            node.answer()
+    assert [batch.followed for batch in node.saving if batch.connected] == [True, True, False]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_bodies_in_any_order_make_the_same_book(builder: ChainBuilder, node: Node, seed: int) -> None:
     line = Payer(builder).line(None, 8, entries=2)
