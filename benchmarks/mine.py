@@ -1,7 +1,9 @@
-"""Hash rate of a mining worker beside a bare hashlib loop: `python -m benchmarks.mine`.
+"""Hash rate of a mining worker beside the bare kernel: `python -m benchmarks.mine`.
 
-The figure counts everything that a node pays for it: starting the process, slices, reports, low priority. The
-limit does the same hashing in this process and nothing else: no nonce is made and no hash compared.
+The first figure counts everything that a node pays for it: starting the process, slices, reports, low
+priority. Its limit is the same kernel in this process and nothing else. The others are the kernels that take
+its place where the processor has no extensions, and where there is no compiler; the limit of the last is a
+loop over hashlib in which no nonce is made and no hash compared.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from hashlib import sha256
 
 from benchmarks.report import Result, Series, emit
 from node.miner import MinerPool
-from node.pow import kernel_name
+from node.pow import KERNELS, kernel_name, search
 
 PREFIX = bytes(range(84))
+PORTABLE = "portable c"
+BARE = "bare"
 NEVER = 0
 """A target that no hash meets: the search goes on for as long as it is let."""
 
@@ -48,18 +52,37 @@ def bare(seconds: float) -> float:
     return hashes / spent
 
 
+def alone(kernel: str, seconds: float) -> float:
+    """Hashes per second of one kernel in this process: no worker, no slices, no reports."""
+    hashes, count = 0, 1 << 12
+    began = time.perf_counter()
+    while (spent := time.perf_counter() - began) < seconds or not hashes:
+        search(PREFIX, NEVER, hashes, count, kernel)
+        hashes += count
+        count = min(2 * count, 1 << 18)
+    return hashes / spent
+
+
 def measure(seconds: float = 2.0, runs: int = 5) -> list[Result]:
-    """Return hashes per second of both, by turns."""
-    pairs = [(asyncio.run(mined(seconds)), bare(seconds)) for _ in range(runs)]
-    return [
-        Result(
-            benchmark="mine",
-            unit="H/s",
-            figure=Series("one worker", tuple(round(figure) for figure, _ in pairs)),
-            limit=Series("bare hashlib loop, one core", tuple(round(limit) for _, limit in pairs)),
-            details={"kernel": kernel_name(), "threads": 1, "seconds": seconds},
-        )
-    ]
+    """Return hashes per second of a worker, of plain C and of Python, each beside its limit, by turns."""
+    workers, others = [], []
+    for _ in range(runs):
+        workers.append(asyncio.run(mined(seconds)))
+        others.append({kernel: alone(kernel, seconds) for kernel in KERNELS} | {BARE: bare(seconds)})
+
+    def series(name: str, kernel: str) -> Series:
+        return Series(name, tuple(round(rates[kernel]) for rates in others))
+
+    fastest = series(f"{kernel_name()} and nothing else, one core", kernel_name())
+    details: dict[str, int | float | str] = {"kernel": kernel_name(), "threads": 1, "seconds": seconds}
+    details |= {f"{kernel} (H/s)": round(series(kernel, kernel).median) for kernel in KERNELS}
+    worker = Series("one worker", tuple(round(rate) for rate in workers))
+    results = [Result("mine", "H/s", worker, fastest, details)]
+    if PORTABLE in KERNELS:
+        results.append(Result("mine portable", "H/s", series("C for any processor", PORTABLE), fastest))
+    python = series("Python alone", KERNELS[-1])
+    results.append(Result("mine hashlib", "H/s", python, series("bare hashlib loop, one core", BARE)))
+    return results
 
 
 def main() -> None:
