@@ -16,21 +16,39 @@ class Bell:
         self._loop = loop
         self._is_rung = False
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Left as it is by a wait that ends sooner: the next one most often wants no earlier one."""
 
     def ring(self) -> None:
         """There is something. Call it on the event loop."""
         self._is_rung = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     async def wait(self, seconds: float) -> None:
-        """Return when the bell was rung since the last wait, after so many seconds at the latest."""
+        """Return when the bell was rung since the last wait, after so many seconds at the latest.
+
+        Now and then it returns before, for no reason.
+        """
         if not self._is_rung:
+            self._set_timer(self._loop.time() + seconds)
             self._waiter = self._loop.create_future()
-            timer = self._loop.call_later(seconds, self.ring)
             try:
                 await self._waiter
             finally:
-                timer.cancel()
                 self._waiter = None
         self._is_rung = False
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

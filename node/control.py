@@ -103,14 +103,20 @@ class Control:
             for reply in asked.replies:
                 reply.error(error)
         elif asked.is_submit:
+            asked.session.hold()
             for reply, result in zip(asked.replies, cast("Sequence[Any]", effect.result), strict=True):
                 if isinstance(result, str):
-                    reply.result({"txid": result})
+                    reply.taken(result)
                 else:
                     hint = result.get("hint", "")
                     reply.error(RpcError(jsonrpc.REFUSED, result["code"], result["message"], hint))
+            asked.session.flush()
         else:
             asked.replies[0].result(effect.result)
+
+    def hears(self, level: int) -> bool:
+        """Tell whether anybody subscribed to notices of this level."""
+        return any(one.least_level is not None and level >= one.least_level for one in self._sessions)
 
     def tell(self, notice: Notice, wall_ms: int) -> None:
         """Pass a notice on to all who subscribed to its level."""

@@ -44,6 +44,7 @@ from node.events import (
     Level,
     Mine,
     Notice,
+    Now,
     PeerData,
     Persist,
     Persisted,
@@ -94,6 +95,8 @@ MOST_TOLD: Final = 20
 """Findings of one audit in the log; the local socket has all."""
 TURN_S: Final = 0.005
 """The core works no longer than this before the event loop has a turn."""
+LOOK_MS: Final = 2
+"""The core is asked for its next deadline this often while it works: an answer costs as much as an event."""
 _BLOCKS_UNSENT: Final = 4
 """Blocks beyond the ordinary bound that a peer may be slow to read."""
 _MAX_SAVED_BYTES: Final = 1 << 26
@@ -156,6 +159,8 @@ class Daemon:
         """True once it stops to be mended and started again."""
         self._page = Page(config.web, config.data_dir) if config.web.is_on else None
         self._core: Core | None = None
+        self._has_stepped = True
+        """Since its deadline was asked for."""
         self._watchers: list[asyncio.Task[None]] = []
         self._mined_s = -REFUSED_WITHIN_S
 
@@ -232,15 +237,21 @@ class Daemon:
     async def _work(self) -> None:
         """Step the core with each event, and with Tick at its deadlines."""
         core = self.core
+        deadline_ms = looked_ms = 0
         while not self._stopping:
-            deadline_ms = core.deadline(read_clock())
             if self._events:
                 await asyncio.sleep(0)  # the event loop has a turn
             else:
-                await self._bell.wait(max(0.0, (deadline_ms - read_clock().mono_ms) / 1000))
-            if read_clock().mono_ms >= deadline_ms:
-                self._carry_out(core.step(Tick(), read_clock()))
+                wake_ms = min(deadline_ms, looked_ms + LOOK_MS) if self._has_stepped else deadline_ms
+                await self._bell.wait(max(0.0, (wake_ms - read_clock().mono_ms) / 1000))
+            now = read_clock()
+            if now.mono_ms >= deadline_ms:
+                self._step(core, Tick(), now)
+                looked_ms = 0  # there is another one now
             self._turn(core)
+            if self._has_stepped and now.mono_ms >= looked_ms + LOOK_MS:
+                self._has_stepped = False
+                deadline_ms, looked_ms = core.deadline(now), now.mono_ms
             if self._fault is not None:
                 raise self._fault
 
@@ -249,9 +260,13 @@ class Daemon:
         until = time.monotonic() + TURN_S
         while self._events and time.monotonic() < until:
             event = self._events.popleft()
-            self._carry_out(core.step(event, read_clock()))
+            self._step(core, event, read_clock())
             if isinstance(event, PeerData):
                 self._transport.consumed(event)
+
+    def _step(self, core: Core, event: Event, now: Now) -> None:
+        self._has_stepped = True
+        self._carry_out(core.step(event, now))
 
     async def _end(self) -> None:
         """Stop in order: no more from outside, then save, then let go."""
@@ -328,10 +343,14 @@ class Daemon:
                 self._fail(NodeHalted(effect.reason, effect.hint))
 
     def _tell(self, notice: Notice) -> None:
-        wall_ms = read_clock().wall_ms
-        notice = with_names(notice, self._contacts.name_of_key, self._pending_entry, self.parameters.prefix)
-        self._log.notice(notice)
-        self.control.tell(notice, wall_ms)
+        """Tell whoever listens; a notice that nobody hears is not made ready, for each entry is one."""
+        is_logged, is_heard = self._log.takes(notice), self.control.hears(notice.level)
+        if is_logged or is_heard:
+            told = with_names(notice, self._contacts.name_of_key, self._pending_entry, self.parameters.prefix)
+            if is_logged:
+                self._log.tell(told)
+            if is_heard:
+                self.control.tell(told, read_clock().wall_ms)
         self._wonder(notice)
 
     def _wonder(self, notice: Notice) -> None:

@@ -85,6 +85,12 @@ def result_text(call_id: Id, result: object) -> str:
     return f'{{"jsonrpc":"2.0","id":{_encode(call_id)},"result":{_encode(result)}}}'
 
 
+def txid_text(call_id: Id, txid: str) -> str:
+    """Return the answer {"txid": txid} to a call, by a path of its own: hexadecimal digits need no encoder."""
+    shown = call_id if type(call_id) is int else _encode(call_id)
+    return f'{{"jsonrpc":"2.0","id":{shown},"result":{{"txid":"{txid}"}}}}'
+
+
 def error_text(call_id: Id, error: RpcError) -> str:
     """Return the refusal of a call, without the line's end."""
     told = {

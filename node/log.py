@@ -100,8 +100,16 @@ class Log:
 
     def notice(self, notice: Notice) -> None:
         """Tell a notice of the core."""
-        if notice.level >= self._least:
-            self._tell(_line_of(notice, self._clock().wall_ms), notice.kind)
+        if self.takes(notice):
+            self.tell(notice)
+
+    def takes(self, notice: Notice) -> bool:
+        """Tell whether this notice is to be told; one that comes too soon after others is counted instead."""
+        return notice.level >= self._least and self._allows(notice.kind, notice.level)
+
+    def tell(self, notice: Notice) -> None:
+        """Tell a notice that `takes` let through, perhaps with more in it."""
+        self._put(_Told(_line_of(notice, self._clock().wall_ms), is_loud=notice.level >= Level.ERROR))
 
     def warn(self, text: str) -> None:
         """Tell what was found at the start and is the owner's to know."""
@@ -117,7 +125,8 @@ class Log:
         detail = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
         kind = record.name.rpartition(".")[2]
         line = Line(round(record.created * 1000), kind, record.levelno, record.getMessage(), {}, detail)
-        self._tell(line, f"{record.filename}:{record.lineno}")
+        if self._allows(f"{record.filename}:{record.lineno}", record.levelno):
+            self._put(_Told(line, is_loud=line.level >= Level.ERROR))
 
     def close(self) -> None:
         """Write what waits, then end; what is stuck for two seconds is given up."""
@@ -131,15 +140,14 @@ class Log:
             for sink in self._sinks:
                 sink.target.close()
 
-    def _tell(self, line: Line, place: str) -> None:
+    def _allows(self, place: str, level: int) -> bool:
         with self._lock:
-            allowed = self._limiter.allows(place, line.level, self._clock().mono_ms)
+            allowed = self._limiter.allows(place, level, self._clock().mono_ms)
             begins = not allowed and not self._is_holding_back
             self._is_holding_back |= begins
-        if allowed:
-            self._put(_Told(line, is_loud=line.level >= Level.ERROR))
-        elif begins:
+        if begins:
             self._put(None)  # the thread has a deadline now
+        return allowed
 
     def _put(self, told: _Told | None) -> None:
         try:

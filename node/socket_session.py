@@ -18,6 +18,9 @@ from node.methods import Submission, submission_of
 MAX_LINE: Final = 1 << 20
 """Bytes of one message from a client: an array of some 2,000 entries."""
 
+READ_BYTES: Final = 1 << 18
+"""Read from a client at a time; memory that it does not fill is never touched."""
+
 MAX_UNDER_WAY: Final = 4_096
 """Calls of one client that wait for their answer; it is not read from meanwhile."""
 
@@ -71,6 +74,10 @@ class Reply:
         """Answer the call."""
         self._say(jsonrpc.result_text(self._call_id, value) if self._answered else None)
 
+    def taken(self, txid: str) -> None:
+        """Answer a call of `submit` whose entry was taken."""
+        self._say(jsonrpc.txid_text(self._call_id, txid) if self._answered else None)
+
     def error(self, error: RpcError) -> None:
         """Refuse the call."""
         self._say(jsonrpc.error_text(self._call_id, error) if self._answered else None)
@@ -98,12 +105,13 @@ class _Array:
         return f"[{','.join(self._texts)}]" if self._missing == 0 and self._texts else None
 
 
-class Session(asyncio.Protocol):
-    """One client."""
+class Session(asyncio.BufferedProtocol):
+    """One client. What it sends is read into one buffer: asyncio would map a new one for each read."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._transport = cast("asyncio.Transport", None)  # asyncio sets it before it calls anything else
+        self._read = memoryview(bytearray(READ_BYTES))
         self._buffer = bytearray()
         self._searched = 0  # bytes of the buffer that hold no line's end
         self._out: list[str] = []
@@ -132,8 +140,11 @@ class Session(asyncio.Protocol):
         self._closing = True
         self._server.lost(self)
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
+    def get_buffer(self, _: int) -> memoryview:
+        return self._read
+
+    def buffer_updated(self, count: int) -> None:
+        self._buffer += self._read[:count]
         self._take_lines()
 
     def eof_received(self) -> bool:
@@ -230,6 +241,14 @@ class Session(asyncio.Protocol):
             self._say(text)
         self._call_soon()
 
+    def hold(self) -> None:
+        """Keep the answers that come now until `flush`."""
+        self._turn_is_due = True
+
+    def flush(self) -> None:
+        """Send them at once, which saves a turn of the loop; then take what more was asked."""
+        self._turn()
+
     def reading(self, change: int) -> None:
         """Count a question to the book that began (1) or ended (-1)."""
         self._reads += change
@@ -272,8 +291,8 @@ class Session(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._turn_is_due = False
-        if not self._closing:
+        is_due, self._turn_is_due = self._turn_is_due, False  # perhaps it was flushed meanwhile
+        if is_due and not self._closing:
             self._send()
             self._take_lines()
 

@@ -416,8 +416,10 @@ async def test_too_many_connections_are_refused_by_name(node: FakeNode) -> None:
 async def test_a_subscriber_gets_each_notice_of_its_level(node: FakeNode) -> None:
     async with running(node) as path, connected(path) as client:
         node.tell(Notice("early", "nobody listens yet"))
+        assert not node.control.hears(Level.ERROR)
         assert (await client.ask("subscribe"))["result"] == {"level": "info"}
         node.tell(Notice("quiet", "not for info", Level.DEBUG))
+        assert [node.control.hears(level) for level in (Level.DEBUG, Level.INFO)] == [False, True]
         node.tell(Notice("block-connected", "peer bob: block 3 connected", fields={"height": 3}))
         assert await client.receive() == {
             "jsonrpc": "2.0",

@@ -99,6 +99,12 @@ def test_answers_are_one_line_of_ascii() -> None:
     assert told == {"jsonrpc": "2.0", "method": "event", "params": {"a": 1}}
 
 
+@given(call_id=st.none() | st.integers() | st.text())
+def test_a_txid_is_answered_as_by_the_encoder(call_id: str | int | None) -> None:
+    txid = "0a" * 32
+    assert jsonrpc.txid_text(call_id, txid) == jsonrpc.result_text(call_id, {"txid": txid})
+
+
 @given(line=st.binary(max_size=200))
 def test_any_bytes_are_a_call_or_a_named_error(line: bytes) -> None:
     found = jsonrpc.parse(line)
