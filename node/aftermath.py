@@ -118,7 +118,8 @@ class Aftermath:
         for entry in settled.conflicted:
             self._tell_conflicted(entry)
         if synced:
-            self._gossip.new_tip(record, done.batch)
+            self._gossip.new_tip(record, done.batch, done.sane)
+        self._gossip.block_settled(record, done.sane.block.entries, now)
 
     def _source(self, origin: int, record: BlockRecord) -> str:
         if self._mining.is_own(record.hash):
@@ -212,7 +213,8 @@ class Aftermath:
         pending = self._mempool.get(entry.txid)
         return pending is not None and pending.own
 
-    def _block_stored(self, done: BlockStored, _: Now) -> None:
+    def _block_stored(self, done: BlockStored, now: Now) -> None:
+        self._gossip.block_settled(done.record, (), now)
         self._out.notice(
             "block-aside",
             f"block {done.record.height} {done.record.hash.hex()[:8]}… kept aside: its branch is not heavier",
@@ -223,6 +225,7 @@ class Aftermath:
 
     def _block_condemned(self, done: BlockCondemned, now: Now) -> None:
         record, broken = done.record, done.broken
+        self._gossip.block_settled(record, (), now)
         text = f"block {record.height} {record.hash.hex()[:8]}… refused for good: {broken}"
         if self._mining.is_own(record.hash):
             self._mining.condemned(record.hash, broken)

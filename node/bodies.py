@@ -43,11 +43,18 @@ class Held:
     """True where its signatures need no check: it was proven before, or we made it of checked entries."""
     entries: list[Entry] = field(default_factory=list)
     """Decoded, as soon as it is prepared."""
+    passed_on: bool = False
+    """It came as a compact block: whoever passed it on had not connected it, and answers for nothing."""
     prepared: bool = False
     """True once it is right in context and its signatures are asked for; so are all before it, or stored."""
     answered: bool = False
     bad: list[int] = field(default_factory=list)
     """Positions of entries whose signature does not verify, ascending."""
+
+    @property
+    def to_blame(self) -> int:
+        """Who pays where it breaks a rule."""
+        return OURSELVES if self.passed_on else self.origin
 
     @property
     def size(self) -> int:

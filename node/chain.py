@@ -27,7 +27,7 @@ from node.connecting import BLOCK_COST, SLICE, Connecting
 from node.events import NOTHING
 from node.headers import Headers
 from node.ledger import codec, rules, state
-from node.ledger.block import Coinbase, decode_block
+from node.ledger.block import Block, Coinbase, decode_block
 from node.ledger.entry import Entry
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
@@ -150,7 +150,7 @@ class Chain:
         record = self._store.find(block.header.hash)
         if record is None:
             raise RuleBroken(Rule.UNKNOWN_PARENT, "a block whose header is not known")
-        if not self._is_wanted(record):
+        if not self.is_wanted(record):
             return None
         try:
             sane = rules.sane_block(block, self.parameters)
@@ -162,15 +162,34 @@ class Chain:
             self._hold(Held(record, sane, origin))
         return record
 
+    def offer_parts(self, block: Block, leaves: tuple[bytes, ...], entries: list[Entry], origin: int) -> None:
+        """Take a block that was put together of entries decoded before; `leaves` are those of its tree.
+
+        Its header is known. Raises RuleBroken where the parts are not the header's. Whoever passed them on
+        did not know the block yet, and is not charged where it breaks a rule.
+        """
+        record = self._store.find(block.header.hash)
+        if record is None or not self.is_wanted(record):
+            return
+        try:
+            sane = rules.sane_block(block, self.parameters, leaves)
+        except RuleBroken as broken:
+            if broken.rule.says_nothing_about_the_header:
+                raise
+            self._condemn(record, broken, OURSELVES)
+        else:
+            self._hold(Held(record, sane, origin, entries=entries, passed_on=True))
+
     def offer_own(self, sane: SaneBlock, entries: list[Entry]) -> BlockRecord | None:
         """Take a block that this node mined, made of entries whose signatures were checked."""
         record = self._store.find(sane.header.hash)
-        if record is None or not self._is_wanted(record):
+        if record is None or not self.is_wanted(record):
             return None
         self._hold(Held(record, sane, OURSELVES, verified=True, entries=entries))
         return record
 
-    def _is_wanted(self, record: BlockRecord) -> bool:
+    def is_wanted(self, record: BlockRecord) -> bool:
+        """True for a block whose body is not at hand and may still be of use."""
         return (
             record.standing is Standing.HEADER
             and self._bodies.get(record.id) is None
@@ -260,7 +279,7 @@ class Chain:
             rules.check_block_in_context(held.sane, self.tree.frontier(parent).root())
             yield from self._decode(held)
         except RuleBroken as broken:
-            self._condemn(record, broken, held.origin)
+            self._condemn(record, broken, held.to_blame)
             return
         if record.work <= self.tip.work:
             self._put_aside(held)
@@ -376,7 +395,7 @@ class Chain:
         self._bodies.release(record.id)
         self._tip_changed()
         credited = self.credited_by(record, coinbase)
-        self.outcomes.append(BlockConnected(record, held.entries, credited, held.origin, number))
+        self.outcomes.append(BlockConnected(record, held.entries, credited, held.origin, number, held.sane))
 
     def credited_by(self, record: BlockRecord, own: Coinbase) -> tuple[bytes, ...]:
         """Return whom the block, whose coinbase is `own`, credits when it connects.
@@ -466,7 +485,7 @@ class Chain:
                 f"block {record.height} ({record.hash.hex()[:16]}) was valid when it was first connected and "
                 f"now breaks a rule ({broken}): the accounts in this book were changed"
             ) from broken
-        self._condemn(record, broken, held.origin)
+        self._condemn(record, broken, held.to_blame)
 
     def _condemn(self, record: BlockRecord, broken: RuleBroken, origin: int) -> None:
         """Remember a block by the rule it broke; drop what descends from it."""

@@ -25,9 +25,12 @@ from node.links import Links, LinkSettings, Random
 from node.mempool import Mempool, Saved, dump
 from node.messages import (
     Addresses,
+    BlockEntries,
     BlockMessage,
+    CompactBlock,
     Entries,
     GetAddresses,
+    GetBlockEntries,
     GetData,
     GetHeaders,
     Headers,
@@ -43,6 +46,7 @@ from node.messages import (
 from node.mining import Mining
 from node.outbox import Outbox
 from node.protocol import PeerFault
+from node.relay import Relay
 from node.sessions import Session, Sessions
 from node.storage.port import StorageFault, Store
 from node.sync import Sync
@@ -93,6 +97,7 @@ class Core:
             parameters, self.network_id, store, self.out, self._checks, self.intake.verified.__contains__
         )
         self.sync = Sync(parameters, store, self.chain, self.sessions, self.out)
+        self.relay = Relay(store, self.chain, self.sync, self.sessions, self.out, self.intake.at_hand)
         self.gossip = Gossip(
             store,
             self.chain,
@@ -102,6 +107,7 @@ class Core:
             self._pending_entry,
             self.intake.is_known,
             self.intake.room,
+            self.relay,
         )
         self.links = Links(
             settings.links, parameters, self.network_id, store, self.sessions, self.out, random
@@ -181,7 +187,8 @@ class Core:
 
     def _work(self, now: Now) -> None:
         """Advance the jobs by a slice, and draw the conclusions."""
-        more = self.chain.advance(now.wall_ms, _SLICE)
+        more = self.relay.advance(_SLICE, now)
+        more |= self.chain.advance(now.wall_ms, _SLICE)
         if self._aftermath.conclude(now):
             self.sync.schedule(now)
         more |= self._aftermath.advance(_SLICE)
@@ -241,7 +248,7 @@ class Core:
         if message.kind is Kind.ENTRY:
             self.gossip.not_found(connection, message.hashes, now)
         else:
-            self.sync.not_found(connection, message.hashes, now)
+            self.sync.not_found(connection, self.relay.not_found(connection, message.hashes), now)
 
     def _entries(self, connection: int, message: Entries, now: Now) -> None:
         self.intake.from_peer(connection, message.raws, self.gossip, now)
@@ -254,6 +261,15 @@ class Core:
 
     def _block(self, connection: int, message: BlockMessage, now: Now) -> None:
         self.sync.block_came(connection, message.raw, now)
+
+    def _compact_block(self, connection: int, message: CompactBlock, now: Now) -> None:
+        self.relay.compact_came(connection, message, now)
+
+    def _get_block_entries(self, connection: int, message: GetBlockEntries, now: Now) -> None:
+        self.relay.asked_for(connection, message, now)
+
+    def _block_entries(self, connection: int, message: BlockEntries, now: Now) -> None:
+        self.relay.entries_came(connection, message, now)
 
     def _reject(self, connection: int, message: Reject, now: Now) -> None:
         pending = self.mempool.get(message.id)
@@ -288,6 +304,7 @@ class Core:
 
     def _peer_lost(self, session: Session, now: Now) -> None:
         """A session ended, by whomever."""
+        self.relay.closed(session.connection)
         self.sync.closed(session.connection, now)
         self.gossip.closed(session.connection, now)
 
@@ -425,4 +442,7 @@ class Core:
         GetHeaders: _get_headers,
         Headers: _headers,
         BlockMessage: _block,
+        CompactBlock: _compact_block,
+        GetBlockEntries: _get_block_entries,
+        BlockEntries: _block_entries,
     }

@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final, NamedTuple, cast
 
 from node.ledger import codec
-from node.ledger.block import HEADER_BYTES
+from node.ledger.block import HEADER_BYTES, MAX_COUNT, Body, decode_coinbase
 from node.ledger.codec import HASH_BYTES, MAX_UINT
 from node.ledger.entry import MAX_ENTRY_BYTES, SIGNATURE_BYTES
+from node.ledger.errors import RuleBroken
 from node.ledger.params import MAX_HEIGHT, Parameters
 from node.messages import (
     MAX_ADDRESSES,
     MAX_AGENT_BYTES,
+    MAX_COINBASE_BYTES,
     MAX_ENTRIES,
     MAX_HASHES,
     MAX_HEADERS,
@@ -27,13 +30,17 @@ from node.messages import (
     MAX_LOCATOR,
     NONCE_BYTES,
     PROTOCOL_VERSION,
+    SHORT_ID_BYTES,
     WORK_BYTES,
     Address,
     Addresses,
     Auth,
+    BlockEntries,
     BlockMessage,
+    CompactBlock,
     Entries,
     GetAddresses,
+    GetBlockEntries,
     GetData,
     GetHeaders,
     Headers,
@@ -53,7 +60,12 @@ FRAME: Final = struct.Struct(">IB")
 
 BLOCK_MARGIN: Final = 1 << 10
 """How far a BLOCK may pass the network's block limit; the rule block-size then says what is wrong with it."""
+_IDS_SHARE: Final = 16
+_POSITIONS_SHARE: Final = 32
+"""An entry takes 143 bytes of a block or more, and 6 in COMPACT_BLOCK, 4 in GET_BLOCK_ENTRIES: these parts of
+the block limit hold as many as a block does, and the margin what stands before them."""
 
+_POSITION_BYTES: Final = 4
 _MAX_PORT: Final = 2**16 - 1
 _CODE: Final = re.compile(r"[a-z0-9-]{1,48}", re.ASCII)
 
@@ -73,7 +85,7 @@ def encode(message: Message) -> bytes:
     """
     form = _FORM_OF[type(message)]
     payload: bytes = form.pack(message)
-    if form.limit is not None and len(payload) > form.limit:
+    if not form.share and len(payload) > form.limit:
         raise ValueError(f"{form.number.name} of {len(payload)} bytes, at most {form.limit}")
     return frame(form.number, payload)
 
@@ -90,8 +102,8 @@ def decode(number: Type, payload: bytes) -> Message:
 
 def limits(parameters: Parameters) -> dict[int, int]:
     """Return the longest payload of each type on this network, in bytes."""
-    block = parameters.maximum_block_bytes + BLOCK_MARGIN
-    return {form.number: block if form.limit is None else form.limit for form in _FORMS}
+    block = parameters.maximum_block_bytes
+    return {form.number: form.limit + (block // form.share if form.share else 0) for form in _FORMS}
 
 
 # ------------------------------------------------------------------------------------- parts of payloads
@@ -256,6 +268,73 @@ def _unpack_headers(payload: bytes) -> Headers:
     return Headers(_split(_value(payload), HEADER_BYTES, 0, MAX_HEADERS))
 
 
+# ----------------------------------------------------------------------------------------- compact blocks
+
+
+def _pack_compact(compact: CompactBlock) -> bytes:
+    return codec.encode((compact.header, compact.body.fields(), compact.coinbase, compact.short_ids))
+
+
+def _unpack_compact(payload: bytes) -> CompactBlock:
+    header, body, coinbase, short_ids = _array(_value(payload), 4, 4)
+    if type(short_ids) is not bytes or len(short_ids) % SHORT_ID_BYTES:
+        raise BadPayload(f"not bin of some times {SHORT_ID_BYTES}")
+    return CompactBlock(_bin(header, HEADER_BYTES), _body(body), _coinbase(coinbase), short_ids)
+
+
+def _body(value: object) -> Body:
+    count, *roots = _array(value, 4, 4)
+    return Body(_uint(count, MAX_COUNT), *(_bin(root, HASH_BYTES) for root in roots))
+
+
+def _coinbase(value: object) -> bytes:
+    if type(value) is not bytes or len(value) > MAX_COINBASE_BYTES:
+        raise BadPayload(f"not bin of at most {MAX_COINBASE_BYTES}")
+    try:
+        decode_coinbase(value)
+    except RuleBroken as broken:
+        raise BadPayload(str(broken)) from None
+    return value
+
+
+def _pack_get_block_entries(asked: GetBlockEntries) -> bytes:
+    if not asked.positions:
+        raise ValueError("no positions, at least one")
+    return codec.encode((asked.block_hash, struct.pack(f">{len(asked.positions)}I", *asked.positions)))
+
+
+def _unpack_get_block_entries(payload: bytes) -> GetBlockEntries:
+    block_hash, packed = _array(_value(payload), 2, 2)
+    if type(packed) is not bytes or not packed or len(packed) % _POSITION_BYTES:
+        raise BadPayload(f"not bin of one or more times {_POSITION_BYTES}")
+    positions = struct.unpack(f">{len(packed) // _POSITION_BYTES}I", packed)
+    if any(after <= before for before, after in pairwise(positions)):
+        raise BadPayload("positions that do not ascend")
+    return GetBlockEntries(_bin(block_hash, HASH_BYTES), positions)
+
+
+def _pack_block_entries(entries: BlockEntries) -> bytes:
+    if not entries.raws:
+        raise ValueError("no entries, at least one")
+    return codec.encode((entries.block_hash, entries.raws))
+
+
+def _unpack_block_entries(payload: bytes) -> BlockEntries:
+    # As a block is read: there may be more of them than any other array holds.
+    reader = codec.Reader(payload)
+    try:
+        if reader.array() != 2:
+            raise BadPayload("not an array of 2")
+        block_hash = _bin(reader.bin(), HASH_BYTES)
+        raws = tuple(reader.bins())
+        reader.end()
+    except codec.NotCanonical as error:
+        raise BadPayload(str(error)) from None
+    if not raws:
+        raise BadPayload("no entries")
+    return BlockEntries(block_hash, raws)
+
+
 # ---------------------------------------------------------------------------------------------- the table
 
 
@@ -263,11 +342,13 @@ class _Form(NamedTuple):
     """How one type is written and read."""
 
     number: Type
-    limit: int | None
-    """The longest payload, bytes; None: it depends on the network's block limit."""
+    limit: int
+    """The longest payload, bytes."""
     record: type[Message]
     pack: Callable[[Any], bytes]
     unpack: Callable[[bytes], Message]
+    share: int = 0
+    """Where not 0, this part of the network's block limit is allowed on top: 1 / share."""
 
 
 _HASHES: Final = 1 + 1 + 3 + MAX_HASHES * HASH_BYTES
@@ -317,7 +398,19 @@ _FORMS: Final = (
     _Form(Type.ENTRIES, _ENTRIES, Entries, _pack_entries, _unpack_entries),
     _Form(Type.GET_HEADERS, _LOCATOR, GetHeaders, _pack_get_headers, _unpack_get_headers),
     _Form(Type.HEADERS, 5 + MAX_HEADERS * HEADER_BYTES, Headers, _pack_headers, _unpack_headers),
-    _Form(Type.BLOCK, None, BlockMessage, lambda block: block.raw, BlockMessage),
+    _Form(Type.BLOCK, BLOCK_MARGIN, BlockMessage, lambda block: block.raw, BlockMessage, share=1),
+    _Form(Type.COMPACT_BLOCK, BLOCK_MARGIN, CompactBlock, _pack_compact, _unpack_compact, share=_IDS_SHARE),
+    _Form(
+        Type.GET_BLOCK_ENTRIES,
+        BLOCK_MARGIN,
+        GetBlockEntries,
+        _pack_get_block_entries,
+        _unpack_get_block_entries,
+        share=_POSITIONS_SHARE,
+    ),
+    _Form(
+        Type.BLOCK_ENTRIES, BLOCK_MARGIN, BlockEntries, _pack_block_entries, _unpack_block_entries, share=1
+    ),
 )
 _FORM_OF: Final = {form.record: form for form in _FORMS}
 _UNPACK: Final = {form.number: form.unpack for form in _FORMS}

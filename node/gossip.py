@@ -1,7 +1,8 @@
 """Relay: what to tell whom, and what to hand out when asked.
 
 Pure. Entries are told by INVENTORY to those who are not known to have them, and fetched from one peer at a
-time; new blocks by HEADERS where the peer is known to have the parent, else by INVENTORY. Whatever is told or
+time; new blocks by COMPACT_BLOCK (see `relay`) or HEADERS where the peer is known to have what comes before
+them, else by INVENTORY. Whatever is told or
 served of the book waits until it is durable, and stored bytes are hashed again before they leave.
 """
 
@@ -16,12 +17,15 @@ from node.events import Now
 from node.fetching import Fetching, TooManyTold
 from node.ledger.block import hash_header
 from node.ledger.entry import Entry
+from node.ledger.rules import SaneBlock
 from node.messages import (
     MAX_ENTRIES,
     MAX_HASHES,
     MAX_HEADERS,
     BlockMessage,
+    CompactBlock,
     Entries,
+    Feature,
     GetData,
     GetHeaders,
     Headers,
@@ -31,6 +35,7 @@ from node.messages import (
 )
 from node.outbox import Outbox
 from node.recent import Recent
+from node.relay import Relay
 from node.sessions import Session, Sessions
 from node.storage.port import BlockRecord, Standing, Store
 from node.sync import Sync
@@ -72,6 +77,7 @@ class Gossip:
         pending: Callable[[bytes], Entry | None],
         is_known: Callable[[bytes], bool],
         room: Callable[[], int],
+        relay: Relay,
     ) -> None:
         """`pending(txid)` gives an entry to be handed out; `is_known(txid)` means that none is wanted.
 
@@ -83,6 +89,7 @@ class Gossip:
         self._sessions = sessions
         self._out = out
         self._pending = pending
+        self._relay = relay
         self._fetching = Fetching(is_known, room, self._ask)
         self._peers: dict[int, _Peer] = {}
         self._unheard: dict[bytes, int] = {}
@@ -196,12 +203,27 @@ class Gossip:
 
     # ------------------------------------------------------------------------------------------- blocks
 
-    def new_tip(self, record: BlockRecord, batch: int) -> None:
-        """Tell everyone of a new tip, once it is durable."""
+    def new_tip(self, record: BlockRecord, batch: int, sane: SaneBlock | None = None) -> None:
+        """Tell everyone of a new tip, once it is durable; by its short ids whoever has all but this block.
+
+        `sane`: the block, where it is at hand.
+        """
+        compact: CompactBlock | None = None
         for session in self._sessions.open():
             known = self._sync.known_to(session.connection)
-            if not any(self._chain.tree.is_ancestor(record, one) for one in known):
+            if any(self._chain.tree.is_ancestor(record, one) for one in known):
+                continue
+            if sane is not None and self._wants_parts(session, record, known):
+                compact = compact or self._relay.compact_of(sane)
+                self._relay.tell(session, compact, record, batch)
+            else:
                 self._tell_of_tip(session, record, known, batch)
+
+    def _wants_parts(self, session: Session, record: BlockRecord, known: Sequence[BlockRecord]) -> bool:
+        parent = self._chain.tree.parent(record)
+        return session.link.agreed(Feature.COMPACT_BLOCKS) and any(
+            self._chain.tree.is_ancestor(parent, one) for one in known
+        )
 
     def _tell_of_tip(
         self, session: Session, record: BlockRecord, known: Sequence[BlockRecord], batch: int
@@ -259,10 +281,13 @@ class Gossip:
         session = self._sessions.get(connection)
         if peer is None or session is None:
             return
-        missing = []
+        missing, coming = [], []
         while peer.to_serve and not session.is_busy:
             block_hash = next(iter(peer.to_serve))
             del peer.to_serve[block_hash]
+            if self._relay.is_coming(block_hash):
+                coming.append(block_hash)  # told of before it was at hand: `block_settled` goes on
+                continue
             record = self._store.find(block_hash)
             if (
                 record is None
@@ -270,12 +295,25 @@ class Gossip:
                 or record.height == 0
             ):
                 missing.append(block_hash)
+                if record is not None:
+                    self._sync.untold(connection, record)
                 continue
             # Hashed to its header again: what was edited on this disk is never handed on.
             raw = self._chain.load(record).block.raw
             self._sessions.send(connection, BlockMessage(raw), self._out.latest)
+        peer.to_serve.update(dict.fromkeys(coming))
         if missing:
             self._sessions.send(connection, NotFound(Kind.BLOCK, tuple(missing)))
+
+    def block_settled(self, record: BlockRecord, raws: Sequence[bytes], now: Now) -> None:
+        """A block was connected, put aside or condemned: answer those who were told of it before.
+
+        `raws`: its entries, where they are at hand and good.
+        """
+        self._relay.settled(record, raws, now)
+        for connection, peer in self._peers.items():
+            if record.hash in peer.to_serve:
+                self.serve(connection)
 
     # -------------------------------------------------------------------------------------------- time
 

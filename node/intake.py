@@ -91,6 +91,13 @@ class Intake:
             or txid in self._turned_away
         )
 
+    def at_hand(self) -> list[Entry]:
+        """Return all entries that a block may be made of: pending, being checked, saved at the last stop."""
+        entries = [pending.entry for pending in self._mempool]
+        entries += self._in_check.entries()
+        entries += (held.entry for held in self._restoring.values())
+        return entries
+
     def room(self) -> int:
         """Return how many entries of peers could be taken in now; some places are for those typed here."""
         return MAX_IN_CHECK // 2 - len(self._in_check)

@@ -13,6 +13,7 @@ from node.endpoint import Endpoint, EndpointError, parse_endpoint
 from node.events import Answer, Dial, Level, Now, PeerCommand, PeerConnected, Refuse
 from node.ledger.params import Parameters
 from node.messages import (
+    FEATURES,
     MAX_ADDRESSES,
     NONCE_BYTES,
     PROTOCOL_VERSION,
@@ -167,6 +168,7 @@ class Links:
             height=tip.height,
             work=tip.work,
             time_ms=now.wall_ms,
+            features=FEATURES,
         )
 
     def _why_not(self, session: Session, now: Now) -> str:

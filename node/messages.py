@@ -6,13 +6,13 @@ Pure. Their bytes are made and read in `node.frames`; when which may be said sta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
 from node.ledger import codec
-from node.ledger.block import ZERO_HASH
+from node.ledger.block import ZERO_HASH, Body
 from node.ledger.params import RULES_VERSIONS
 
 PROTOCOL_VERSION: Final = 1
@@ -28,6 +28,11 @@ MAX_HEADERS: Final = 2_000
 MAX_ADDRESSES: Final = 256
 MAX_HOST_BYTES: Final = 253
 """The longest name of a host (RFC 1035 section 2.3.4, without the dots at its ends)."""
+SHORT_ID_BYTES: Final = 6
+"""Of an entry in COMPACT_BLOCK: with 50,000 pending entries and 7,000 in the block, two of them cannot be
+told apart in one of 800,000 blocks."""
+MAX_COINBASE_BYTES: Final = 512
+"""No coinbase is longer: its four fields at their widest come to 312 bytes."""
 MAX_AGENT_BYTES: Final = 64
 NONCE_BYTES: Final = 16
 WORK_BYTES: Final = 32
@@ -50,6 +55,9 @@ class Type(IntEnum):
     GET_HEADERS = 20
     HEADERS = 21
     BLOCK = 22
+    COMPACT_BLOCK = 32
+    GET_BLOCK_ENTRIES = 33
+    BLOCK_ENTRIES = 34
 
 
 class Feature(IntFlag):
@@ -59,11 +67,17 @@ class Feature(IntFlag):
     VOTES = 1 << 1
 
 
+FEATURES: Final = Feature.COMPACT_BLOCKS
+"""What this program offers in its HELLO."""
+NEEDS: Final[Mapping[int, Feature]] = {
+    Type.COMPACT_BLOCK: Feature.COMPACT_BLOCKS,
+    Type.GET_BLOCK_ENTRIES: Feature.COMPACT_BLOCKS,
+    Type.BLOCK_ENTRIES: Feature.COMPACT_BLOCKS,
+}
+"""Types that exist on a connection only where both sides have set a feature."""
+
 RESERVED: Final = (
     # number, name, the feature it will need; said and understood by nobody in protocol version 1
-    (32, "COMPACT_BLOCK", Feature.COMPACT_BLOCKS),
-    (33, "GET_BLOCK_ENTRIES", Feature.COMPACT_BLOCKS),
-    (34, "BLOCK_ENTRIES", Feature.COMPACT_BLOCKS),
     (48, "GET_VOTES", Feature.VOTES),
     (49, "VOTES", Feature.VOTES),
 )
@@ -219,6 +233,36 @@ class BlockMessage:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class CompactBlock:
+    """A block by the short ids of its entries, for whoever has most of them; see `node.compact`."""
+
+    header: bytes
+    """92 bytes."""
+    body: Body
+    coinbase: bytes
+    """A well-formed coinbase's own bytes."""
+    short_ids: bytes
+    """6 bytes for each entry, in listed order."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlockEntries:
+    """Asks for entries of a block that came as COMPACT_BLOCK; answered by BLOCK_ENTRIES or NOT_FOUND."""
+
+    block_hash: bytes
+    positions: tuple[int, ...]
+    """Among the entries, from 0; strictly ascending, at least one; each a u32."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEntries:
+    """The entries asked for, in the order asked; their bytes may be anything yet."""
+
+    block_hash: bytes
+    raws: tuple[bytes, ...]
+
+
 Message = (
     Hello
     | Auth
@@ -234,6 +278,9 @@ Message = (
     | GetHeaders
     | Headers
     | BlockMessage
+    | CompactBlock
+    | GetBlockEntries
+    | BlockEntries
 )
 
 

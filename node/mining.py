@@ -288,7 +288,9 @@ class Mining:
         try:
             taken = self._chain.headers.add([header], now.wall_ms, -1)
             if taken.last is not None:
-                self._awaited = self._chain.offer_own(rules.sane_block(block, self._parameters), job.entries)
+                leaves = (merkle.leaf_hash(block.first_leaf), *(entry.txid for entry in job.entries))
+                sane = rules.sane_block(block, self._parameters, leaves)
+                self._awaited = self._chain.offer_own(sane, job.entries)
         except RuleBroken as broken:
             self.condemned(header.hash, broken)
         # The search goes on when the block is connected, or on the same tip where it was refused.

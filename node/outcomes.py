@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from node.ledger import codec
 from node.ledger.entry import Entry
 from node.ledger.errors import RuleBroken
+from node.ledger.rules import SaneBlock
 from node.storage.port import BlockRecord
 
 LAST_REORG: Final = "last_reorg"
@@ -22,6 +23,7 @@ class BlockConnected(NamedTuple):
     """Who got coins beside the entries: see `Chain.credited_by`."""
     origin: int
     batch: int
+    sane: SaneBlock
 
 
 class Switched(NamedTuple):

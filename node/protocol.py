@@ -23,7 +23,7 @@ from node import frames
 from node.frames import FRAME, BadPayload, OtherVersion
 from node.ledger import signature
 from node.ledger.params import Parameters
-from node.messages import FIRST_IGNORED, Auth, Hello, Message, Type
+from node.messages import FIRST_IGNORED, NEEDS, Auth, Feature, Hello, Message, Type
 
 AUTH_TAG: Final = b"indelible/auth/1\x00"
 """Says what is signed, beside the tags of entries and votes: no signature serves twice."""
@@ -60,11 +60,16 @@ LEGAL: Final[Mapping[State, frozenset[Type]]] = {
             Type.GET_HEADERS,
             Type.HEADERS,
             Type.BLOCK,
+            Type.COMPACT_BLOCK,
+            Type.GET_BLOCK_ENTRIES,
+            Type.BLOCK_ENTRIES,
         }
     ),
     State.BROKEN: frozenset(),
 }
-"""What the peer may say in each state. Types from 128 on that nobody knows are skipped in every state."""
+"""What the peer may say in each state; of these, the types of `NEEDS` only where their feature is agreed on.
+
+Types from 128 on that nobody knows are skipped in every state."""
 
 
 class Fault(StrEnum):
@@ -190,6 +195,10 @@ class Connection:
         """True where the peer's list of upgrades is not ours: it will part from us at some height."""
         return self.peer.rules_hash != self._ours.rules_hash
 
+    def agreed(self, feature: Feature) -> bool:
+        """True where both sides have set this feature."""
+        return self._peer is not None and bool(self._ours.features & self._peer.features & feature)
+
     def outgoing(self) -> bytes:
         """Return the bytes of the handshake to be sent now, once."""
         data = b"".join(self._outgoing)
@@ -246,9 +255,11 @@ class Connection:
             return number, bytes(view[start:end])
 
     def _check_type(self, number: int) -> None:
-        if number >= FIRST_IGNORED or number in LEGAL[self._state]:
+        needed = NEEDS.get(number)
+        is_known = number in self._limits and (needed is None or self.agreed(needed))
+        if number >= FIRST_IGNORED or (is_known and number in LEGAL[self._state]):
             return
-        if number not in self._limits:
+        if not is_known:
             raise self._blame(Fault.UNKNOWN_TYPE, f"type {number}")
         name = Type(number).name
         if self._state is not State.HELLO and number == Type.HELLO:

@@ -197,6 +197,30 @@ class Sync:
             self._sessions.fault(connection, broken.rule, 100, f"headers: {broken.detail}", now)
         self.schedule(now)
 
+    def header_came(self, connection: int, header: Header, now: Now) -> BlockRecord | None:
+        """Take the header of a COMPACT_BLOCK; return its record, None where it is of no use (yet).
+
+        One that was condemned is no fault: whoever passes it on may not know. Call `schedule` afterwards.
+        """
+        peer = self._peers.get(connection)
+        if peer is None:
+            return None
+        try:
+            rules.sane_header(header)
+            known = self._store.find(header.hash)
+            if known is not None:
+                self._has(peer, known)
+                return None if self._chain.headers.is_condemned(known) else known
+            parent = self._store.find(header.previous)
+            if parent is None:
+                if peer.asked_ms is None and peer.measured is None:
+                    self._not_connected(connection, peer, now)
+            elif parent.work + header.work >= self._enough_work():
+                return self._take(connection, peer, [header], now)
+        except RuleBroken as broken:
+            self._sessions.fault(connection, broken.rule, 100, f"compact block: {broken.detail}", now)
+        return None
+
     def _is_stray(self, peer: _Peer, headers: list[Header]) -> bool:
         """True for a new tip announced while an answer is due: that one will hold what lies between."""
         if not headers or peer.asked_ms is None:
@@ -241,8 +265,8 @@ class Sync:
         tip = self._chain.tip
         return self._chain.tree.ancestor(tip, max(0, tip.height - NEAR_BLOCKS)).work
 
-    def _take(self, connection: int, peer: _Peer, headers: list[Header], now: Now) -> None:
-        """Enter headers into the tree, and ask for more where there may be more."""
+    def _take(self, connection: int, peer: _Peer, headers: list[Header], now: Now) -> BlockRecord | None:
+        """Enter headers into the tree, and ask for more where there may be more; return the last entered."""
         taken = self._chain.headers.add(headers, now.wall_ms, connection)
         if taken.last is not None:
             self._has(peer, taken.last)
@@ -255,9 +279,11 @@ class Sync:
         elif len(headers) == MAX_HEADERS and taken.last is not None:
             # From where this branch is now: from the best header on, a lighter one would never end.
             self._ask_headers(connection, now, self._chain.tree.locator(taken.last))
+        return taken.last
 
     def _has(self, peer: _Peer, record: BlockRecord) -> None:
         headers = self._chain.headers
+        peer.missing.pop(record.hash, None)  # it may have got it since
         if headers.is_condemned(record):
             return
         if peer.best is None or record.work >= peer.best.work or headers.is_condemned(peer.best):
@@ -323,24 +349,12 @@ class Sync:
         if peer is None:
             return
         block_hash = hash_header(raw[_BLOCK_HEADER])
-        if peer.in_flight.pop(block_hash, None) is not None:
-            self._owner.pop(block_hash, None)
-        elif block_hash in peer.late:
-            peer.late[block_hash] -= 1
-            if not peer.late[block_hash]:
-                del peer.late[block_hash]
-        else:
+        if not self._take_off(peer, block_hash):
             self._sessions.fault(
                 connection, "unrequested-block", _UNREQUESTED_COST, "a block nobody asked for", now
             )
             return
-        peer.progress_ms = now.mono_ms
-        record = self._store.find(block_hash)
-        if record is not None and self._chain.tree.is_ancestor(record, self._chain.headers.best):
-            self._progress_ms = now.mono_ms
-        peer.rest_until_ms = 0
-        peer.stall_ms = max(FIRST_STALL_MS, peer.stall_ms * 7 // 8)
-        self._block_bytes = (self._block_bytes * 7 + len(raw)) // 8
+        self._delivered(peer, self._store.find(block_hash), len(raw), now)
         try:
             self._chain.offer(raw, connection)
         except RuleBroken as broken:
@@ -348,6 +362,53 @@ class Sync:
                 connection, broken.rule, 100, f"block {block_hash.hex()[:16]}: {broken.detail}", now
             )
         self.schedule(now)
+
+    def _take_off(self, peer: _Peer, block_hash: bytes) -> bool:
+        """Wait no more for a block that was asked of this peer; False where none was."""
+        if peer.in_flight.pop(block_hash, None) is not None:
+            self._owner.pop(block_hash, None)
+        elif block_hash in peer.late:
+            peer.late[block_hash] -= 1
+            if not peer.late[block_hash]:
+                del peer.late[block_hash]
+        else:
+            return False
+        return True
+
+    def _delivered(self, peer: _Peer, record: BlockRecord | None, size: int, now: Now) -> None:
+        peer.progress_ms = now.mono_ms
+        if record is not None and self._chain.tree.is_ancestor(record, self._chain.headers.best):
+            self._progress_ms = now.mono_ms
+        peer.rest_until_ms = 0
+        peer.stall_ms = max(FIRST_STALL_MS, peer.stall_ms * 7 // 8)
+        self._block_bytes = (self._block_bytes * 7 + size) // 8
+
+    def reserve(self, connection: int, record: BlockRecord, now: Now) -> bool:
+        """Ask nobody for a block while this peer sends it in parts; False where that cannot be.
+
+        Where it is asked of somebody, or as much as may be of this peer. A peer that does not go on loses it
+        like a block that was asked of it.
+        """
+        peer = self._peers.get(connection)
+        if peer is None or record.hash in self._owner or len(peer.in_flight) >= IN_FLIGHT:
+            return False
+        if not peer.in_flight:
+            peer.progress_ms = now.mono_ms
+        peer.in_flight[record.hash] = record
+        self._owner[record.hash] = connection
+        return True
+
+    def release(self, connection: int, record: BlockRecord) -> None:
+        """Have a block that came in parts fetched like any other; call `schedule` afterwards."""
+        peer = self._peers.get(connection)
+        if peer is not None:
+            self._take_off(peer, record.hash)
+
+    def came_in_parts(self, connection: int, record: BlockRecord, size: int, now: Now) -> None:
+        """A block of which this peer sent the parts is at hand."""
+        peer = self._peers.get(connection)
+        if peer is not None and self._take_off(peer, record.hash):
+            self._delivered(peer, record, size, now)
 
     def not_found(self, connection: int, hashes: Sequence[bytes], now: Now) -> None:
         """Take a NOT_FOUND of blocks: others may have them."""
@@ -544,6 +605,12 @@ class Sync:
         peer = self._peers.get(connection)
         if peer is not None:
             peer.told = record
+
+    def untold(self, connection: int, record: BlockRecord) -> None:
+        """Tell a peer of this block again when it is connected: it asked for it in vain."""
+        peer = self._peers.get(connection)
+        if peer is not None and peer.told is not None and peer.told.id == record.id:
+            peer.told = self._chain.tree.parent(record)
 
     def is_downloading(self, now: Now) -> bool:
         """True while blocks of a heavier branch come in; withheld ones soon count as none."""

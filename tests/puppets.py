@@ -202,6 +202,7 @@ class Puppet:
         greets: bool = True,
         clock_ms: int = 0,
         network: bytes | None = None,
+        features: int = 0,
     ) -> None:
         """`dial`: that of the node which it answers; None: it dials. `clock_ms`: how far its is ahead."""
         self.subject = subject
@@ -223,6 +224,7 @@ class Puppet:
             height=0,
             work=0,
             time_ms=subject.wall_ms + clock_ms,
+            features=features,
         )
         self.link = Connection(
             dialled=dial is None,

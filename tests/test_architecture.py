@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.outbox", "node.outcomes"),
     # What peers say: as records, as bytes, when it may be said, and to whom.
     ("node.messages",),
-    ("node.frames",),
+    ("node.frames", "node.compact"),
     ("node.protocol",),
     ("node.sessions",),
     # The parts of the core.
@@ -44,6 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.mempool", "node.peers.book"),
     ("node.peers",),
     ("node.links", "node.sync", "node.mining", "node.fetching"),
+    ("node.relay",),
     ("node.gossip",),
     ("node.intake",),
     ("node.aftermath",),

@@ -13,14 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.frames import BadPayload, OtherVersion, decode, encode, limits
+from node.ledger.block import Body
 from node.ledger.params import BUILT_IN
 from node.messages import (
     Address,
     Addresses,
     Auth,
+    BlockEntries,
     BlockMessage,
+    CompactBlock,
     Entries,
     GetAddresses,
+    GetBlockEntries,
     GetData,
     GetHeaders,
     Headers,
@@ -61,12 +65,22 @@ RECORDS: dict[str, Callable[[Fields], Message]] = {
     "GET_HEADERS": lambda fields: GetHeaders(unhex(*fields["locator"]), bytes.fromhex(fields["stop"])),
     "HEADERS": lambda fields: Headers(unhex(*fields["raws"])),
     "BLOCK": lambda fields: BlockMessage(bytes.fromhex(fields["raw"])),
+    "COMPACT_BLOCK": lambda fields: CompactBlock(
+        bytes.fromhex(fields["header"]),
+        Body(fields["body"][0], *unhex(*fields["body"][1:])),
+        *unhex(fields["coinbase"], fields["short_ids"]),
+    ),
+    "GET_BLOCK_ENTRIES": lambda fields: GetBlockEntries(
+        bytes.fromhex(fields["block_hash"]), tuple(fields["positions"])
+    ),
+    "BLOCK_ENTRIES": lambda fields: BlockEntries(bytes.fromhex(fields["block_hash"]), unhex(*fields["raws"])),
 }
 """How the vectors' fields of each type are read."""
 
 
 def longest_of(case: Fields) -> Message:
-    pieces = case["item"] * case["count"] if case["type"] == "BLOCK" else [case["item"]] * case["count"]
+    is_one = case["type"] in {"BLOCK", "COMPACT_BLOCK"}
+    pieces = case["item"] * case["count"] if is_one else [case["item"]] * case["count"]
     return RECORDS[case["type"]](case["fields"] | {case["field"]: pieces})
 
 
@@ -103,7 +117,21 @@ def test_every_type_has_the_limit_of_the_vectors() -> None:
 def test_the_limit_of_a_block_follows_the_network() -> None:
     small = replace(BUILT_IN, maximum_block_bytes=1 << 12)
     assert limits(small)[Type.BLOCK] == (1 << 12) + 1024
+    assert limits(small)[Type.COMPACT_BLOCK] == (1 << 8) + 1024
+    assert limits(small)[Type.GET_BLOCK_ENTRIES] == (1 << 7) + 1024
+    assert limits(small)[Type.BLOCK_ENTRIES] == (1 << 12) + 1024
     assert limits(small)[Type.HEADERS] == limits(BUILT_IN)[Type.HEADERS]
+
+
+@pytest.mark.parametrize("block_bytes", [1 << 12, 1 << 20, 1 << 25])
+def test_a_compact_block_and_a_question_hold_all_entries_that_a_block_may_have(block_bytes: int) -> None:
+    most = block_bytes // 143  # the shortest entry has 141 bytes, and two before it
+    network = limits(replace(BUILT_IN, maximum_block_bytes=block_bytes))
+    body = Body(2**32 - 1, bytes(32), bytes(32), bytes(32))
+    compact = encode(CompactBlock(bytes(92), body, bytes(512), bytes(6 * most)))
+    assert len(compact) - HEAD <= network[Type.COMPACT_BLOCK]
+    asked = encode(GetBlockEntries(bytes(32), tuple(range(most))))
+    assert len(asked) - HEAD <= network[Type.GET_BLOCK_ENTRIES]
 
 
 @pytest.mark.parametrize(
@@ -123,11 +151,13 @@ def test_the_limit_of_a_block_follows_the_network() -> None:
         Addresses((Address("h" * 253, 1, 0),) * 300),
         Auth(bytes(65)),
         Reject("x" * 200, b""),
+        GetBlockEntries(bytes(32), ()),
+        BlockEntries(bytes(32), ()),
     ],
     ids=lambda message: type(message).__name__,
 )
 def test_a_message_beyond_its_bounds_is_our_own_mistake(message: Message) -> None:
-    with pytest.raises(ValueError, match=r"at most|not 1 to|not 0 to"):
+    with pytest.raises(ValueError, match=r"at most|at least|not 1 to|not 0 to"):
         encode(message)
 
 

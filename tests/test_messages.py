@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from node.messages import RESERVED, Feature, Kind, Type, rules_hash
+from node.messages import FEATURES, NEEDS, RESERVED, Feature, Kind, Type, rules_hash
 from tests.vectors.read import read
 
 NUMBERS = {
@@ -22,6 +22,9 @@ NUMBERS = {
     "GET_HEADERS": 20,
     "HEADERS": 21,
     "BLOCK": 22,
+    "COMPACT_BLOCK": 32,
+    "GET_BLOCK_ENTRIES": 33,
+    "BLOCK_ENTRIES": 34,
 }
 
 
@@ -40,11 +43,17 @@ def test_kinds_and_features_have_their_numbers() -> None:
     assert (Kind.ENTRY, Kind.BLOCK) == (1, 2)
     assert (Feature.COMPACT_BLOCKS, Feature.VOTES) == (1, 2)
     assert {(name, feature) for _, name, feature in RESERVED} == {
-        ("COMPACT_BLOCK", 1),
-        ("GET_BLOCK_ENTRIES", 1),
-        ("BLOCK_ENTRIES", 1),
         ("GET_VOTES", 2),
         ("VOTES", 2),
+    }
+
+
+def test_compact_blocks_need_their_feature_which_is_offered() -> None:
+    assert FEATURES == 1
+    assert {Type(number).name: feature for number, feature in NEEDS.items()} == {
+        "COMPACT_BLOCK": 1,
+        "GET_BLOCK_ENTRIES": 1,
+        "BLOCK_ENTRIES": 1,
     }
 
 

@@ -18,7 +18,9 @@ from node.ledger.params import BUILT_IN
 from node.messages import (
     BlockMessage,
     Entries,
+    Feature,
     GetAddresses,
+    GetBlockEntries,
     Hello,
     Inventory,
     Kind,
@@ -32,6 +34,7 @@ from tests.vectors.read import read
 from tests.wire import hello_of, messages
 
 HANDSHAKE = read("wire.json")["handshake"]
+COMPACT = read("wire.json")["compact_handshake"]
 VECTORS = read("wire_refused.json")
 OTHER = {"dialler": "dialled", "dialled": "dialler"}
 SIDES = tuple(OTHER)
@@ -61,7 +64,18 @@ def opened(side: str = "dialled") -> Connection:
     return ours
 
 
+def compact_opened(side: str = "dialled") -> Connection:
+    """A connection between two nodes that both have feature bit 0."""
+    ours = connection(side, hello_of(COMPACT[side]["hello"]))
+    theirs = COMPACT[OTHER[side]]
+    list(ours.receive(bytes.fromhex(theirs["hello_frame"] + theirs["auth_frame"])))
+    ours.outgoing()
+    return ours
+
+
 def at_stage(side: str, stage: str) -> Connection:
+    if stage == "compact":
+        return compact_opened(side)
     ours = connection(side)
     before = {"hello": (), "auth": ("hello",), "open": ("hello", "auth")}[stage]
     list(ours.receive(sent_by(OTHER[side], *before)))
@@ -196,6 +210,7 @@ ANY_TIME = frozenset(
     {
         *("PING", "PONG", "GET_ADDRESSES", "ADDRESSES", "REJECT", "INVENTORY", "GET_DATA", "NOT_FOUND"),
         *("ENTRIES", "GET_HEADERS", "HEADERS", "BLOCK"),
+        *("COMPACT_BLOCK", "GET_BLOCK_ENTRIES", "BLOCK_ENTRIES"),
     }
 )
 
@@ -207,6 +222,29 @@ def test_the_state_table_is_the_documented_one() -> None:
         State.OPEN: ANY_TIME,
         State.BROKEN: set(),
     }
+
+
+@pytest.mark.parametrize("ours, theirs", [(0, 0), (0, 1), (1, 0), (2, 1), (1 << 40, 1)])
+def test_a_message_that_needs_a_feature_is_a_fault_unless_both_have_set_it(ours: int, theirs: int) -> None:
+    here, there = (
+        connection(side, replace(hello_of(HANDSHAKE[side]["hello"]), features=features))
+        for side, features in (("dialled", ours), ("dialler", theirs))
+    )
+    for _ in range(2):
+        for one, other in ((here, there), (there, here)):
+            list(other.receive(one.outgoing()))
+    assert here.is_open
+    assert not here.agreed(Feature.COMPACT_BLOCKS)
+    with pytest.raises(PeerFault, match="unknown-type"):
+        list(here.receive(encode(GetBlockEntries(bytes(32), (0,)))))
+
+
+def test_what_both_have_set_is_agreed_on_once_the_peer_is_proven() -> None:
+    ours = connection("dialled", hello_of(COMPACT["dialled"]["hello"]))
+    list(ours.receive(bytes.fromhex(COMPACT["dialler"]["hello_frame"])))
+    assert not ours.agreed(Feature.COMPACT_BLOCKS)
+    assert compact_opened().agreed(Feature.COMPACT_BLOCKS)
+    assert not compact_opened().agreed(Feature.VOTES)
 
 
 def test_every_fault_has_a_cost_and_honest_mistakes_cost_nothing() -> None:
@@ -266,7 +304,7 @@ def test_whole_in_pieces_and_one_by_one_give_the_same(
 ) -> None:
     data = b"".join(map(encode, said)) + junk
     whole, pieces, single = (
-        fed(opened(), chunks) for chunks in ([data], cut(data, places), one_by_one(data))
+        fed(compact_opened(), chunks) for chunks in ([data], cut(data, places), one_by_one(data))
     )
     assert whole[0][: len(said)] == said
     assert whole[0] == pieces[0] == single[0]

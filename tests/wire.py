@@ -6,13 +6,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from node.ledger.block import Body, Coinbase
 from node.messages import (
     Address,
     Addresses,
     Auth,
+    BlockEntries,
     BlockMessage,
+    CompactBlock,
     Entries,
     GetAddresses,
+    GetBlockEntries,
     GetData,
     GetHeaders,
     Headers,
@@ -64,6 +68,21 @@ BY_TYPE: dict[Type, st.SearchStrategy[Message]] = {
     Type.GET_HEADERS: st.builds(GetHeaders, many_hashes, hash_bytes),
     Type.HEADERS: st.builds(Headers, st.lists(st.binary(min_size=92, max_size=92), max_size=3).map(tuple)),
     Type.BLOCK: st.builds(BlockMessage, st.binary(max_size=300)),
+    Type.COMPACT_BLOCK: st.builds(
+        CompactBlock,
+        st.binary(min_size=92, max_size=92),
+        st.builds(Body, st.integers(0, 2**32 - 1), hash_bytes, hash_bytes, hash_bytes),
+        st.builds(Coinbase, u53, hash_bytes, u53, texts).map(Coinbase.encode),
+        st.lists(st.binary(min_size=6, max_size=6), max_size=5).map(b"".join),
+    ),
+    Type.GET_BLOCK_ENTRIES: st.builds(
+        GetBlockEntries,
+        hash_bytes,
+        st.sets(st.integers(0, 2**32 - 1), min_size=1, max_size=5).map(sorted).map(tuple),
+    ),
+    Type.BLOCK_ENTRIES: st.builds(
+        BlockEntries, hash_bytes, st.lists(st.binary(max_size=300), min_size=1, max_size=4).map(tuple)
+    ),
 }
 """Any message of each type."""
 messages = st.one_of(*BY_TYPE.values())

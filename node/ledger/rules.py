@@ -52,15 +52,17 @@ class SaneBlock:
         return self.leaves[1:]
 
 
-def sane_block(block: Block, parameters: Parameters) -> SaneBlock:
+def sane_block(block: Block, parameters: Parameters, leaves: tuple[bytes, ...] | None = None) -> SaneBlock:
     """Check all that the bytes of a block alone can show, but for its entries.
+
+    `leaves` are its own (`Block.leaves`), where they are known: of entries that were decoded before.
 
     The first two checks show that the body is the header's own. Where they fail nothing is said about the
     header: someone has put another body behind it (`Rule.says_nothing_about_the_header`).
     """
     if block.body.root() != block.header.body_root:
         raise RuleBroken(Rule.BODY_ROOT, "the body does not hash to the header's body root")
-    leaves = tuple(block.leaves())
+    leaves = tuple(block.leaves()) if leaves is None else leaves
     if merkle.tree_root(leaves) != block.body.entries_root:
         raise RuleBroken(Rule.ENTRIES_ROOT, "the coinbase and entries do not hash to the entries root")
     if len(block.raw) > parameters.maximum_block_bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -64,6 +65,10 @@ class InCheck:
 
     def __contains__(self, txid: bytes) -> bool:
         return txid in self._places
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries, in order of arrival."""
+        return (place.held.entry for place in self._places.values())
 
     def hold(self, held: Held) -> None:
         """Keep it until `settle`. Raises Refused: already-in-check; checks-full, which passes in a moment."""

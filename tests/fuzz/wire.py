@@ -24,14 +24,15 @@ _FIRST_IGNORED: Final = 128
 _LIMITS: Final = {one["name"]: one["limit"] for one in _WIRE["types"]}
 _BLOCK_LIMIT: Final = (1 << 20) + (1 << 10)
 
-_STAGES: Final = ("hello", "auth", "open")
+_STAGES: Final = ("hello", "auth", "open", "compact")
 _SIDES: Final = ("dialler", "dialled")
+_HANDSHAKES: Final = {stage: "compact_handshake" if stage == "compact" else "handshake" for stage in _STAGES}
 _FROM: Final = {
-    side: unhex(_WIRE["handshake"][side]["hello_frame"], _WIRE["handshake"][side]["auth_frame"])
+    (stage, side): unhex(*(_WIRE[name][side][f"{frame}_frame"] for frame in ("hello", "auth")))
+    for stage, name in _HANDSHAKES.items()
     for side in _SIDES
 }
 """The two frames of each side's handshake."""
-_HELLO: Final = {side: frames.decode(Type.HELLO, _FROM[side][0][_HEAD:]) for side in _SIDES}
 
 _LINES: Final = (
     b'{"jsonrpc":"2.0","id":1,"method":"status"}',
@@ -69,7 +70,7 @@ def stream(data: bytes) -> None:
     """
     if len(data) < 2:
         return
-    side, stage = _SIDES[data[0] % 2], _STAGES[data[0] // 2 % 3]
+    side, stage = _SIDES[data[0] % 2], _STAGES[data[0] // 2 % 4]
     said = data[2:]
     whole = _heard(side, stage, [said])
     assert _heard(side, stage, _pieces(said, 1)) == whole
@@ -79,12 +80,12 @@ def stream(data: bytes) -> None:
         assert fault[0] in set(Fault)
         assert 0 <= fault[1] <= 100
     told = [frame for frame in _frames(said) if frame[4] < _FIRST_IGNORED]
-    if stage != "open":
+    if stage not in _OPEN:
         # HELLO and AUTH together give one message, the HELLO whose proof has come.
-        proven = _FROM[_other(side)][0] if stage == "auth" else b"".join(told[:1])
+        proven = _FROM[stage, _other(side)][0] if stage == "auth" else b"".join(told[:1])
         told = [proven, *told[1 if stage == "auth" else 2 :]]
     assert [frames.encode(message) for message in messages] == told[: len(messages)]
-    assert fault is not None or stage != "open" or len(messages) == len(told)
+    assert fault is not None or stage not in _OPEN or len(messages) == len(told)
 
 
 def line(data: bytes) -> None:
@@ -114,9 +115,9 @@ def payload_seeds(number: Type) -> list[bytes]:
 def stream_seeds() -> list[bytes]:
     """Return what the vectors say in each state, good and bad, and whole conversations."""
     every = b"".join(unhex(*(case["frame"] for case in _WIRE["messages"] if case["type"] not in _GREETING)))
-    found = [_opening(side, "open") + every for side in _SIDES]
+    found = [_opening(side, stage) + every for side in _SIDES for stage in _OPEN]
     for side in _SIDES:
-        hello, auth = _FROM[_other(side)]
+        hello, auth = _FROM["hello", _other(side)]
         found += [_opening(side, "hello") + hello + auth + every[:400], _opening(side, "auth") + auth]
     for case in (*_REFUSED["refused"], *_REFUSED["skipped"]):
         found.append(_opening(case["we"], case["stage"]) + bytes.fromhex(case["bytes"]))
@@ -129,6 +130,8 @@ def line_seeds() -> list[bytes]:
 
 
 _GREETING: Final = ("HELLO", "AUTH")
+_OPEN: Final = ("open", "compact")
+"""The handshake is done; in the second, both sides have feature bit 0."""
 
 
 def _opening(side: str, stage: str) -> bytes:
@@ -155,10 +158,10 @@ def _frames(data: bytes) -> Iterator[bytes]:
 
 
 def _connection(side: str, stage: str) -> Connection:
-    hello = _HELLO[side]
+    hello = frames.decode(Type.HELLO, _FROM[stage, side][0][_HEAD:])
     assert isinstance(hello, Hello)
     ours = Connection(dialled=side == "dialler", hello=hello, sign=lambda _: bytes(64), parameters=BUILT_IN)
-    before = _FROM[_other(side)][: _STAGES.index(stage)]
+    before = _FROM[stage, _other(side)][: _STAGES.index(stage)]
     list(ours.receive(b"".join(before)))
     return ours
 

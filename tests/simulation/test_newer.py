@@ -28,7 +28,7 @@ def test_nodes_of_both_versions_meet_and_agree(tmp_path: Path) -> None:
     older = [machine for machine in world.machines if not machine.build.is_newer]
     met: list[Hello] = [session.link.peer for machine in older for session in machine.core.sessions.open()]
     assert any(hello.features == newer.FEATURES and hello.agent == newer.AGENT for hello in met)
-    assert any(not hello.features for hello in met)
+    assert any(hello.features == 1 for hello in met)
 
     assert world_of_two_versions(tmp_path).run().height > 0
 

@@ -12,7 +12,9 @@ ABOUT = (
     "A frame is u32 length (of what follows), u8 type, payload. `types`: numbers and longest payloads, where "
     "the block limit of the network is `maximum_block_bytes`. `messages`: fields and frames, the same both "
     "ways. `longest`: messages whose field holds `item` so many times, and the hash of their frame. "
-    "`handshake`: two HELLOs, what the AUTH of each side signs, and both AUTHs. Bytes are hex."
+    "`handshake`: two HELLOs, what the AUTH of each side signs, and both AUTHs; `compact_handshake`: the "
+    "same with feature bit 0 set on both sides. `short_ids`: of entries in COMPACT_BLOCK, under the hash of "
+    "its header. Bytes are hex."
 )
 BLOCK_LIMIT = 1 << 20
 NETWORK = hashlib.sha256(b"indelible vectors: a network").digest()
@@ -36,7 +38,12 @@ TYPES = {
     "GET_HEADERS": (20, 1 + 3 + 3_232 + 34),
     "HEADERS": (21, 5 + 184_000),
     "BLOCK": (22, BLOCK_LIMIT + 1_024),
+    "COMPACT_BLOCK": (32, BLOCK_LIMIT // 16 + 1_024),
+    "GET_BLOCK_ENTRIES": (33, BLOCK_LIMIT // 32 + 1_024),
+    "BLOCK_ENTRIES": (34, BLOCK_LIMIT + 1_024),
 }
+COMPACT = ("COMPACT_BLOCK", "GET_BLOCK_ENTRIES", "BLOCK_ENTRIES")
+"""Types that need feature bit 0."""
 HELLO_FIELDS = (
     *("version", "network_id", "rules_hash", "identity", "nonce", "agent"),
     *("port", "height", "work", "time_ms", "features"),
@@ -87,6 +94,8 @@ def hello_payload(fields: dict[str, Value]) -> bytes:
 
 
 HELLOS = {"dialler": hello(DIALLER), "dialled": hello(DIALLED, port=0, agent="another program")}
+COMPACT_HELLOS = {"dialler": hello(DIALLER, features=1), "dialled": hello(DIALLED, features=(1 << 40) + 1)}
+"""Of two nodes that have feature bit 0."""
 PAIRS = {"dialler": DIALLER, "dialled": DIALLED}
 
 
@@ -96,19 +105,24 @@ def auth_message(role: bytes, dialler: bytes, dialled: bytes) -> bytes:
 
 
 ROLES = {"dialler": b"\x01", "dialled": b"\x02"}
-SIGNED = {
-    side: auth_message(role, hello_payload(HELLOS["dialler"]), hello_payload(HELLOS["dialled"]))
-    for side, role in ROLES.items()
-}
 
 
-def _side(side: str) -> dict[str, object]:
+def _signed(hellos: Mapping[str, dict[str, Value]]) -> dict[str, bytes]:
+    payloads = hello_payload(hellos["dialler"]), hello_payload(hellos["dialled"])
+    return {side: auth_message(role, *payloads) for side, role in ROLES.items()}
+
+
+SIGNED = _signed(HELLOS)
+
+
+def _side(side: str, hellos: Mapping[str, dict[str, Value]]) -> dict[str, object]:
+    signed = _signed(hellos)[side]
     return {
         "seed": PAIRS[side].seed.hex(),
-        "hello": _shown(HELLOS[side]),
-        "hello_frame": named("HELLO", hello_payload(HELLOS[side])).hex(),
-        "auth_signs": SIGNED[side].hex(),
-        "auth_frame": named("AUTH", pack(sign(PAIRS[side], SIGNED[side]))).hex(),
+        "hello": _shown(hellos[side]),
+        "hello_frame": named("HELLO", hello_payload(hellos[side])).hex(),
+        "auth_signs": signed.hex(),
+        "auth_frame": named("AUTH", pack(sign(PAIRS[side], signed))).hex(),
     }
 
 
@@ -164,6 +178,50 @@ def _messages() -> Iterator[dict[str, object]]:
         yield _message(f"HEADERS, {count}", "HEADERS", {"raws": _hex([HEADER] * count)}, pack(HEADER * count))
     for raw in (pack([HEADER, [1], [2], []]), b"", b"no block at all"):
         yield _message(f"BLOCK of {len(raw)} bytes", "BLOCK", {"raw": raw.hex()}, raw)
+    yield from _compact_messages()
+
+
+def _compact_messages() -> Iterator[dict[str, object]]:
+    for count in (0, 1, 3):
+        yield _compact(count)
+    for positions in ([0], [0, 1, 2**32 - 1], list(range(5, 300, 7))):
+        fields = {"block_hash": digest("block").hex(), "positions": positions}
+        payload = pack([digest("block"), b"".join(at.to_bytes(4, "big") for at in positions)])
+        yield _message(f"GET_BLOCK_ENTRIES, {len(positions)}", "GET_BLOCK_ENTRIES", fields, payload)
+    for raws in ([ENTRY], [ENTRY, b"", b"\x90"], [ENTRY] * 1_100):
+        fields = {"block_hash": digest("block").hex(), "raws": _hex(raws)}
+        payload = pack([digest("block"), [*raws]])
+        yield _message(f"BLOCK_ENTRIES, {len(raws)}", "BLOCK_ENTRIES", fields, payload)
+
+
+COINBASE = pack([7, digest("miner"), 50_00, "note"])
+ROOTS = [digest("entries"), digest("history"), bytes(32)]
+
+
+def short_id(header: bytes, txid: bytes) -> bytes:
+    """Return the short id of an entry in a COMPACT_BLOCK with this header."""
+    key = hashlib.sha256(hashlib.sha256(header).digest()).digest()
+    return hashlib.blake2b(txid, digest_size=6, key=key, person=b"indelible/short").digest()
+
+
+def compact_payload(count: int, *, header: bytes = HEADER, coinbase: bytes = COINBASE) -> bytes:
+    """Return the payload of a COMPACT_BLOCK of so many entries."""
+    ids = b"".join(short_id(header, txid) for txid in hashes(count))
+    return pack([header, [count + 1, *ROOTS], coinbase, ids])
+
+
+def _compact(count: int) -> dict[str, object]:
+    ids = b"".join(short_id(HEADER, txid) for txid in hashes(count))
+    fields = {"header": HEADER.hex(), "body": [count + 1, *_hex(ROOTS)], "coinbase": COINBASE.hex()}
+    shown = fields | {"short_ids": ids.hex()}
+    return _message(f"COMPACT_BLOCK of {count} entries", "COMPACT_BLOCK", shown, compact_payload(count))
+
+
+def _short_ids() -> Iterator[dict[str, str]]:
+    for header in (HEADER, bytes(92)):
+        for txid in hashes(3):
+            block_hash = hashlib.sha256(hashlib.sha256(header).digest()).hexdigest()
+            yield {"block_hash": block_hash, "txid": txid.hex(), "short_id": short_id(header, txid).hex()}
 
 
 def _longest() -> Iterator[dict[str, object]]:
@@ -179,6 +237,13 @@ def _longest() -> Iterator[dict[str, object]]:
     yield {"type": "BLOCK", "fields": {}, "field": "raw", "item": "00", "count": BLOCK_LIMIT + 1_024} | (
         _hashed("BLOCK", bytes(BLOCK_LIMIT + 1_024))
     )
+    most = BLOCK_LIMIT // 143
+    body: Value = [most + 1, *ROOTS]
+    fields = {"header": HEADER.hex(), "body": [most + 1, *_hex(ROOTS)], "coinbase": COINBASE.hex()}
+    payload = pack([HEADER, body, COINBASE, b"sixsix" * most])
+    yield _many("COMPACT_BLOCK", fields, "short_ids", b"sixsix", most, payload)
+    block = {"block_hash": one.hex()}
+    yield _many("BLOCK_ENTRIES", block, "raws", b"e" * 140, most, pack([one, [b"e" * 140] * most]))
 
 
 def _message(why: str, name: str, fields: Mapping[str, object], payload: bytes) -> dict[str, object]:
@@ -214,5 +279,7 @@ def make() -> dict[str, object]:
         "types": [{"name": name, "number": row[0], "limit": row[1]} for name, row in TYPES.items()],
         "messages": list(_messages()),
         "longest": list(_longest()),
-        "handshake": {side: _side(side) for side in PAIRS},
+        "handshake": {side: _side(side, HELLOS) for side in PAIRS},
+        "compact_handshake": {side: _side(side, COMPACT_HELLOS) for side in PAIRS},
+        "short_ids": list(_short_ids()),
     }

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from tests.vectors.generate.keys import key, sign
 from tests.vectors.generate.packing import Value, array_as, binary, pack, text, text_as, uint
 from tests.vectors.generate.wire import (
+    COINBASE,
+    COMPACT,
     DIALLED,
     DIALLER,
+    HEADER,
     HELLOS,
     NETWORK,
     PAIRS,
+    ROOTS,
     SIGNED,
     TAG,
     TYPES,
@@ -26,8 +30,9 @@ from tests.vectors.generate.wire import (
 
 ABOUT = (
     "What a peer sends at a stage of the handshake of wire.json (`hello`: first thing; `auth`: after its "
-    "HELLO; `open`: after its AUTH), `we` being the other side of it. `refused`: so many `messages` "
-    "are taken, then the fault. `skipped`: nothing comes of it. Bytes are hex."
+    "HELLO; `open`: after its AUTH; `compact`: after its AUTH in the compact_handshake), `we` being the "
+    "other side of it. `refused`: so many `messages` are taken, then the fault. `skipped`: nothing comes of "
+    "it. Bytes are hex."
 )
 OTHER_NETWORK = hashlib.sha256(b"indelible vectors: another network").digest()
 NEEDS_A_FEATURE = (32, 33, 34, 48, 49)
@@ -44,12 +49,13 @@ def _refused() -> Iterator[Refusal]:
     yield from _hellos()
     yield from _auths()
     yield from _out_of_place()
-    for why, name, payload in _bad_payloads():
-        yield f"{name}: {why}", "dialled", "open", [PING, named(name, payload)], "bad-payload"
+    for why, name, payload in (*_bad_payloads(), *_bad_compact()):
+        yield f"{name}: {why}", "dialled", _open(name), [PING, named(name, payload)], "bad-payload"
     for name, (number, longest) in TYPES.items():
         if name not in {"HELLO", "AUTH"}:
             head = (longest + 2).to_bytes(4, "big") + bytes([number])
-            yield f"{name}: the head of one byte too many", "dialler", "open", [PING, head], "frame-too-long"
+            why = f"{name}: the head of one byte too many"
+            yield why, "dialler", _open(name), [PING, head], "frame-too-long"
     for number in (128, 255):
         head = (65_538).to_bytes(4, "big") + bytes([number])
         yield f"type {number}: too long to be skipped", "dialler", "open", [head], "frame-too-long"
@@ -153,8 +159,11 @@ def _out_of_place() -> Iterator[Refusal]:
     yield "HELLO again", "dialled", "open", [PING, again], "hello-twice"
     yield "AUTH again", "dialled", "open", [PING, auth], "auth-twice"
     for name in TYPES:
-        if name not in {"HELLO", "AUTH"}:
+        if name not in {"HELLO", "AUTH", *COMPACT}:
             yield f"{name} instead of AUTH", "dialled", "auth", [named(name, b"")], "before-handshake"
+    for number in (48, 49):
+        why = f"type {number}, with other features"
+        yield why, "dialled", "compact", [PING, frame(number, b"")], "unknown-type"
     for number in (0, 8, 15, 23, *NEEDS_A_FEATURE, 127):
         yield f"type {number}", "dialled", "open", [PING, frame(number, b"\x90")], "unknown-type"
     yield "a frame of no bytes, later", "dialled", "open", [PING, bytes(4)], "frame-empty"
@@ -215,6 +224,48 @@ def _bad_payloads() -> Iterator[tuple[str, str, bytes]]:
         ("text", text(b"h" * 92)),
     ):
         yield why, "HEADERS", payload
+
+
+def _open(name: str) -> str:
+    return "compact" if name in COMPACT else "open"
+
+
+def _bad_compact() -> Iterator[tuple[str, str, bytes]]:
+    body: Value = [1, *ROOTS]
+    for why, payload in (
+        ("91 bytes of header", pack([HEADER[1:], body, COINBASE, b""])),
+        ("a body of three", pack([HEADER, [1, *ROOTS[:2]], COINBASE, b""])),
+        ("a count of 2^32", pack([HEADER, [2**32, *ROOTS], COINBASE, b""])),
+        ("a root of 31 bytes", pack([HEADER, [1, *ROOTS[:2], bytes(31)], COINBASE, b""])),
+        ("no coinbase", pack([HEADER, body, b"", b""])),
+        ("a coinbase that is none", pack([HEADER, body, b"\x91\x01", b""])),
+        ("a coinbase as array", pack([HEADER, body, [7, bytes(32), 1, ""], b""])),
+        ("a coinbase of 513 bytes", pack([HEADER, body, bytes(513), b""])),
+        ("7 bytes of short ids", pack([HEADER, body, COINBASE, bytes(7)])),
+        ("short ids as text", pack([HEADER, body, COINBASE, "sixsix"])),
+        ("a fifth field", pack([HEADER, body, COINBASE, b"", 0])),
+    ):
+        yield why, "COMPACT_BLOCK", payload
+    one = digest("block")
+    for why, payload in (
+        ("no positions", pack([one, b""])),
+        ("5 bytes", pack([one, bytes(5)])),
+        ("one twice", pack([one, bytes(8)])),
+        ("descending", pack([one, b"\0\0\0\2\0\0\0\1"])),
+        ("an array of positions", pack([one, [0]])),
+        ("a hash of 31 bytes", pack([one[1:], bytes(4)])),
+        ("a third field", pack([one, bytes(4), 0])),
+    ):
+        yield why, "GET_BLOCK_ENTRIES", payload
+    for why, payload in (
+        ("none", pack([one, []])),
+        ("an entry not in bin", pack([one, [1]])),
+        ("a hash of 31 bytes", pack([one[1:], [b"e"]])),
+        ("no hash", pack([[b"e"]])),
+        ("a claim of 2^32 - 1", b"\x92" + pack(one) + array_as(2**32 - 1, 4)),
+        ("a byte left over", pack([one, [b"e"]]) + b"\0"),
+    ):
+        yield why, "BLOCK_ENTRIES", payload
 
 
 def _bad_addresses() -> Iterator[tuple[str, str, bytes]]:
