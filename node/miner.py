@@ -26,7 +26,7 @@ from node.miner_worker import (
     pack_job,
     unpack_report,
 )
-from node.pow import NONCES, search
+from node.pow import KERNELS, NONCES, search
 
 MAX_THREADS: Final = 256
 """More workers than any machine has cores; each has 2^56 nonces of its own."""
@@ -272,12 +272,15 @@ class MinerPool:
             self._on_solved(report.job, report.nonce)
 
 
-def measure_hashrate(seconds: float) -> int:
-    """Hashes per second of one core, measured in this process for about `seconds`; it blocks as long."""
+def measure_hashrate(seconds: float, kernel: str = KERNELS[0]) -> int:
+    """Hashes per second of one core, measured in this process for about `seconds`; it blocks as long.
+
+    `kernel` is one of `node.pow.KERNELS`.
+    """
     prefix, count, hashes = bytes(84), FIRST_COUNT, 0
     began = now = time.monotonic_ns()
     while hashes == 0 or now - began < seconds * 1e9:
-        search(prefix, 0, hashes, count)  # no hash is 0, as far as anybody will ever see
+        search(prefix, 0, hashes, count, kernel)  # no hash is 0, as far as anybody will ever see
         hashes += count
         before, now = now, time.monotonic_ns()
         count = next_count(count, now - before)

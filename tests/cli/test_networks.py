@@ -10,14 +10,25 @@ from node import config, miner, private
 from node.cli import new_file
 from node.config import Arguments
 from node.ledger.params import validate
+from node.pow import KERNELS
 from tests.cli.conftest import ANN, BOB, Shell, address
 from tests.cli.test_look import WIDTHS, widest
+
+FAST, PLAIN = ("abacus", *KERNELS), ("hashlib",)
+RATES = {"abacus": 10_000_000, "hashlib": 1_000_000}
 
 
 @pytest.fixture(autouse=True)
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine of a million hashes a second."""
-    monkeypatch.setattr(miner, "measure_hashrate", lambda _: 1_000_000)
+    """A machine of ten million hashes a second, and of one million without C."""
+    monkeypatch.setattr("node.pow.KERNELS", FAST)
+    monkeypatch.setattr(miner, "measure_hashrate", lambda _, kernel="abacus": RATES[kernel])
+
+
+def hashes(bits: int) -> float:
+    """How many hashes a compact target takes on average."""
+    exponent, mantissa = bits >> 24, bits & 0xFFFFFF
+    return float(2**256 / (mantissa * 256 ** (exponent - 3)))
 
 
 def test_a_network_file_is_complete_and_can_be_started_with(lonely: Shell, tmp_path: Path) -> None:
@@ -34,10 +45,27 @@ def test_a_network_file_is_complete_and_can_be_started_with(lonely: Shell, tmp_p
 def test_a_block_takes_this_machine_about_an_interval(lonely: Shell, tmp_path: Path) -> None:
     lonely.ask("network", "new", "shop")
     found = config.load(Arguments(config=tmp_path / "shop.toml")).parameters
+    assert 0.99 < hashes(found.genesis_bits) / (10_000_000 * found.interval_ms / 1000) < 1.01
+
+
+def test_the_easiest_block_takes_a_machine_without_a_compiler_about_an_interval(
+    lonely: Shell, tmp_path: Path
+) -> None:
+    lonely.ask("network", "new", "shop")
+    found = config.load(Arguments(config=tmp_path / "shop.toml")).parameters
+    assert 0.99 < hashes(found.easiest_bits) / (1_000_000 * found.interval_ms / 1000) < 1.01
+
+
+@pytest.mark.parametrize("kernels", [PLAIN, FAST])
+def test_the_first_block_is_never_easier_than_the_easiest(
+    lonely: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernels: tuple[str, ...]
+) -> None:
+    # Two measurements of a busy machine may contradict each other.
+    monkeypatch.setattr("node.pow.KERNELS", kernels)
+    monkeypatch.setitem(RATES, "abacus", 900_000)
+    lonely.ask("network", "new", "shop")
+    found = config.load(Arguments(config=tmp_path / "shop.toml")).parameters
     assert found.genesis_bits == found.easiest_bits
-    exponent, mantissa = found.easiest_bits >> 24, found.easiest_bits & 0xFFFFFF
-    hashes = 2**256 / (mantissa * 256 ** (exponent - 3))
-    assert 0.99 < hashes / (1_000_000 * found.interval_ms / 1000) < 1.01
 
 
 def test_holders_are_named_by_an_address_of_any_network(lonely: Shell, tmp_path: Path) -> None:
