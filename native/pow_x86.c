@@ -7,22 +7,38 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
+/* Which instructions there are: bits of CPUID (Intel's manual, volume 2A), asked for directly, as not every compiler
+   knows a name for each. */
+enum { LEAF_1_ECX_SSSE3 = 1 << 9, LEAF_1_ECX_SSE41 = 1 << 19, LEAF_1_ECX_OSXSAVE = 1 << 27 };
+enum { LEAF_7_EBX_AVX2 = 1 << 5, LEAF_7_EBX_AVX512F = 1 << 16, LEAF_7_EBX_SHA = 1 << 29 };
+/* Registers that the system saves for each thread (XCR0): without that their instructions are of no use. */
+enum { SAVED_YMM = 0x06, SAVED_ZMM = 0xe6 };
+
+static int has(unsigned int leaf_1_ecx, unsigned int leaf_7_ebx, unsigned int saved)
+{
+    unsigned int eax, ebx, ecx, edx, xcr0 = 0;
+
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & leaf_1_ecx) != leaf_1_ecx)
+        return 0;
+    if (ecx & LEAF_1_ECX_OSXSAVE)
+        __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(edx) : "c"(0));
+    return (xcr0 & saved) == saved && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) &&
+           (ebx & leaf_7_ebx) == leaf_7_ebx;
+}
+
 int pow_has_avx512(void)
 {
-    return __builtin_cpu_supports("avx512f");
+    return has(0, LEAF_7_EBX_AVX512F, SAVED_ZMM);
 }
 
 int pow_has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2");
+    return has(0, LEAF_7_EBX_AVX2, SAVED_YMM);
 }
 
 int pow_has_sha_ni(void)
 {
-    unsigned int eax, ebx, ecx, edx;
-
-    /* Leaf 7, EBX bit 29 (Intel's manual, CPUID); not every compiler knows it by a name. */
-    return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ebx >> 29 & 1;
+    return has(LEAF_1_ECX_SSSE3 | LEAF_1_ECX_SSE41, LEAF_7_EBX_SHA, 0);
 }
 
 /* --- 16 lanes of AVX-512: rotations and any function of three words are single instructions --- */
