@@ -16,6 +16,10 @@ from node.paths import UnsupportedPlatform, refuse_unsupported_platform
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 
+_YOUNG_OBJECTS: Final = 200_000
+"""Objects made and not let go of, before the collector looks for cycles among them: some 30 MB at most. By default it
+is 700; entries on their way through a sync are as many as that all the time, and hold no cycles."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a node; return the exit status: 0 stopped, 1 refused or failed, 2 wrong settings."""
@@ -31,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     gc.freeze()
     gc.enable()
+    gc.set_threshold(_YOUNG_OBJECTS)
     return startup.run(arguments)
 
 

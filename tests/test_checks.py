@@ -61,23 +61,23 @@ def test_one_or_two_are_checked_at_once_and_really() -> None:
     assert threads.asked == []
 
 
-def test_more_go_to_the_threads_in_chunks_of_256() -> None:
+def test_more_go_to_the_threads_in_chunks_of_500() -> None:
     threads = Threads()
-    threads.ask(items(600))
-    assert [len(asked.items) for asked in threads.asked] == [256, 256, 88]
+    threads.ask(items(1_100))
+    assert [len(asked.items) for asked in threads.asked] == [500, 500, 100]
     assert len({asked.job for asked in threads.asked}) == 3
-    assert threads.checks.in_flight == 600
+    assert threads.checks.in_flight == 1_100
 
 
 def test_nobody_hears_before_the_last_chunk_is_answered() -> None:
     threads = Threads()
-    threads.ask(items(600, bad=(599, 3, 256)))
+    threads.ask(items(1_100, bad=(1_099, 3, 500)))
     threads.answer(2)
     threads.answer(0)
     assert threads.heard == []
-    assert threads.checks.in_flight == 256
+    assert threads.checks.in_flight == 500
     threads.answer()
-    assert threads.heard == [[3, 256, 599]]
+    assert threads.heard == [[3, 500, 1_099]]
     assert threads.checks.in_flight == 0
 
 

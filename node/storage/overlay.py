@@ -72,10 +72,8 @@ class OverlaidStore:
         self._below = below
         self._make_scratch = scratch
         self._layers: deque[_Layer] = deque()
-        # What is asked for most of what is in flight, so that not every layer is asked for what is in none.
+        # Asked for on every header, so that not every layer is asked for what is in none.
         self._fresh_ids: dict[bytes, int] = {}
-        self._fresh_accounts: dict[bytes, _Layer] = {}
-        self._scratches = 0
         self._accounts: Cache[bytes, Account] = Cache(HOT_ACCOUNTS)
         self._records: Cache[int, BlockRecord] = Cache(HOT_BLOCKS)
         self._ids: Cache[bytes, int] = Cache(HOT_BLOCKS)
@@ -149,7 +147,8 @@ class OverlaidStore:
         if found is None:
             found = self._accounts.get(key)
         if found is None:
-            found = self._fresh_account(key) or self._below.account(key)
+            # Rarely: what is in flight was put at hand when it was staged.
+            found = self._in_flight(lambda layer: layer.account(key)) or self._below.account(key)
             self._accounts.put(key, found)
         return found
 
@@ -187,14 +186,11 @@ class OverlaidStore:
             self._next_id = max(self._next_id, max(records) + 1)
         first, self._tip = self._main_after(batch)
         if batch.scratch is not None:
-            self._scratches += 1
             # Its accounts may be too many to look at one by one; they are read from it until it is settled.
             self._accounts.clear()
         self._accounts.update(batch.accounts)
         self._fresh_ids.update(ids)
-        layer = _Layer(batch, records, ids, dict(batch.bodies), first, self._tip)
-        self._layers.append(layer)
-        self._fresh_accounts.update(dict.fromkeys(batch.accounts, layer))
+        self._layers.append(_Layer(batch, records, ids, dict(batch.bodies), first, self._tip))
 
     def settle(self, number: int) -> None:
         """Drop the overlay of a batch that is durable (and of all before it); close its scratch."""
@@ -203,12 +199,8 @@ class OverlaidStore:
             self._durable_tip = self.record(layer.tip.id)
             for block_hash in layer.ids:
                 self._fresh_ids.pop(block_hash, None)  # durable, whatever later batches make of its standing
-            for key in layer.batch.accounts:
-                if self._fresh_accounts.get(key) is layer:  # else a later batch changed it again
-                    del self._fresh_accounts[key]
             if layer.batch.scratch is not None:
                 layer.batch.scratch.close()
-                self._scratches -= 1
 
     def _main_after(self, batch: Batch) -> tuple[int, BlockRecord]:
         """Return the lowest height that the batch changes, and the tip after it, with its latest standing."""
@@ -226,13 +218,6 @@ class OverlaidStore:
     def _first_in_flight(self) -> int:
         """Return the lowest height that a batch in flight changes; above the tip if none."""
         return min((layer.first for layer in self._layers), default=self._tip.height + 1)
-
-    def _fresh_account(self, key: bytes) -> Account | None:
-        """Return the newest account of the batches in flight."""
-        if self._scratches:
-            return self._in_flight(lambda layer: layer.account(key))
-        layer = self._fresh_accounts.get(key)
-        return None if layer is None else layer.batch.accounts[key]
 
     def _in_flight(self, look_up: Callable[[_Layer], T | None]) -> T | None:
         """Return the newest answer of the batches in flight."""
