@@ -116,7 +116,10 @@ class Control:
 
     def hears(self, level: int) -> bool:
         """Tell whether anybody subscribed to notices of this level."""
-        return any(one.least_level is not None and level >= one.least_level for one in self._sessions)
+        for session in self._sessions:  # no generator: this is asked for each entry
+            if session.least_level is not None and level >= session.least_level:
+                return True
+        return False
 
     def tell(self, notice: Notice, wall_ms: int) -> None:
         """Pass a notice on to all who subscribed to its level."""

@@ -36,7 +36,7 @@ class _Peer:
 class _Asked:
     connection: int
     until_ms: int
-    others: dict[int, None] = field(default_factory=dict)
+    others: dict[int, None]
     """Who else told of it."""
 
 
@@ -148,7 +148,7 @@ class Fetching:
                 if asked.connection != connection:
                     asked.others[connection] = None
             elif not self._is_known(txid):
-                self._asked[txid] = _Asked(connection, now.mono_ms + ANSWER_MS)
+                self._asked[txid] = _Asked(connection, now.mono_ms + ANSWER_MS, {})
                 peer.asked += 1
                 wanted.append(txid)
         if wanted:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from node.checks import SignatureChecks
-from node.events import Answer, Level, Now
+from node.events import Answer, Level, Notice, Now
 from node.gossip import Gossip
 from node.ledger import rules
 from node.ledger.entry import Entry, decode_entry
@@ -77,6 +77,8 @@ class Intake:
         self._restored_in_check = 0
         self._turned_away: Recent[bytes, None] = Recent(MAX_TURNED_AWAY)
         """Refused by policy since the last tip; peers that tell of these are not asked for them."""
+        self._known = (mempool.txids, self._in_check.txids, self._restoring.keys(), self._turned_away.keys)
+        """Where a name may stand that need not be fetched; views, which are asked in C."""
         self.verified = Verified()
         """Names of entries whose signatures were checked."""
         self.added: Callable[[Entry, int | None, bool, Now], None] = lambda *_: None
@@ -84,12 +86,8 @@ class Intake:
 
     def is_known(self, txid: bytes) -> bool:
         """True where an entry need not be fetched."""
-        return (
-            txid in self._mempool
-            or txid in self._in_check
-            or txid in self._restoring
-            or txid in self._turned_away
-        )
+        pending, in_check, restoring, turned_away = self._known
+        return txid in pending or txid in in_check or txid in restoring or txid in turned_away
 
     def at_hand(self) -> list[Entry]:
         """Return all entries that a block may be made of: pending, being checked, saved at the last stop."""
@@ -104,7 +102,7 @@ class Intake:
 
     def tip_changed(self) -> None:
         """Look again at what was refused: it may fit the new tip."""
-        self._turned_away = Recent(MAX_TURNED_AWAY)
+        self._turned_away.clear()
 
     # ---------------------------------------------------------------------------------------- from peers
 
@@ -241,15 +239,16 @@ class Intake:
 
         def done(bad: list[int]) -> None:
             wrong = {unknown[index].txid for index in bad}
+            tip_ms = self._store.tip().header.timestamp_ms
             for entry in entries:
                 for checked in self._in_check.settle(entry.txid, valid=entry.txid not in wrong):
-                    self._checked(checked, now)
+                    self._checked(checked, tip_ms, now)
             if self._restoring:
                 self._restore_some(now)
 
         self._checks.ask(items, done)
 
-    def _checked(self, checked: Checked, now: Now) -> None:
+    def _checked(self, checked: Checked, tip_ms: int, now: Now) -> None:
         held = checked.held
         entry = held.entry
         if held.origin == FROM_FILE:
@@ -265,12 +264,13 @@ class Intake:
             self._answer_askers(entry, _refusal(broken.rule, broken.detail, hint))
             return
         self.verified.add(entry.txid)
-        own = held.own or entry.txid in self._askers
+        askers = self._askers.get(entry.txid, ())
+        own = held.own or bool(askers)
         try:
             added = self._mempool.add(
                 entry,
                 self._store.account(entry.sender),
-                self._store.tip().header.timestamp_ms,
+                tip_ms,
                 now.wall_ms,
                 own=own,
                 received_ms=held.received_ms,
@@ -281,21 +281,21 @@ class Intake:
             self._refused(held, refused)
             return
         self._tell_added(held, len(added.evicted))
-        for asker in self._askers.get(entry.txid, ()):
+        for asker in askers:
             asker.submission.journal.append(entry.raw)
-        self._answer_askers(entry, entry.txid.hex())
+        if askers:
+            self._answer_askers(entry, entry.txid.hex())
         self.added(entry, held.origin if held.origin > 0 else None, own, now)
 
     def _tell_added(self, held: Held, evicted: int) -> None:
-        source = "typed here" if held.own else f"peer {self._sessions.name(held.origin)}"
         if held.origin == FROM_FILE:
             source = "from before the stop"
+        else:
+            source = "typed here" if held.own else f"peer {self._sessions.name(held.origin)}"
         more = f", {evicted} cheaper ones gave way" if evicted else ""
-        self._out.notice(
-            "entry-pending",
-            f"{source}: entry {_short(held.entry)} pending{more}",
-            fields={"txid": held.entry.txid.hex(), "sender": held.entry.sender.hex()},
-        )
+        txid, sender = held.entry.txid.hex(), held.entry.sender.hex()
+        text = f"{source}: entry {txid[:8]}… pending{more}"
+        self._out.emit(Notice("entry-pending", text, Level.INFO, {"txid": txid, "sender": sender}))
 
     # --------------------------------------------------------------------------------------- refusals
 

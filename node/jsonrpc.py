@@ -86,7 +86,7 @@ def result_text(call_id: Id, result: object) -> str:
 
 
 def txid_text(call_id: Id, txid: str) -> str:
-    """Return the answer {"txid": txid} to a call, by a path of its own: hexadecimal digits need no encoder."""
+    """Return the answer {"txid": txid} to a call, by a path of its own: hex digits need no encoder."""
     shown = call_id if type(call_id) is int else _encode(call_id)
     return f'{{"jsonrpc":"2.0","id":{shown},"result":{{"txid":"{txid}"}}}}'
 

@@ -129,8 +129,9 @@ class Mining:
         """Take note of a new pending entry."""
         self._has_new_entries = True
         self._barren_tip = -1
-        wait = 0 if own else self._random.randrange(LONGEST_WAIT_MS + 1)
-        self._wish(now.mono_ms + wait)
+        if self._start_ms is None or self._start_ms > now.mono_ms:  # else nothing is waited for any more
+            wait = 0 if own else self._random.randrange(LONGEST_WAIT_MS + 1)
+            self._wish(now.mono_ms + wait)
 
     def _wish(self, start_ms: int) -> None:
         if self._start_ms is None or start_ms < self._start_ms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import KeysView
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -25,10 +26,21 @@ class Recent(Generic[Key, Value]):
 
     def note(self, key: Key, value: Value) -> None:
         """Remember the value as the newest."""
-        self._noted[key] = value
-        self._noted.move_to_end(key)
-        if len(self._noted) > self._bound:
-            self._noted.popitem(last=False)
+        noted = self._noted
+        if key in noted:
+            noted.move_to_end(key)
+        noted[key] = value
+        if len(noted) > self._bound:
+            noted.popitem(last=False)
+
+    @property
+    def keys(self) -> KeysView[Key]:
+        """What is noted, always as it is now."""
+        return self._noted.keys()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._noted.clear()
 
     def get(self, key: Key) -> Value | None:
         return self._noted.get(key)

@@ -27,3 +27,15 @@ def test_what_is_forgotten_is_given_back_once() -> None:
     recent.note(1, "one")
     assert recent.forget(1) == "one"
     assert recent.forget(1) is None
+
+
+def test_its_keys_are_as_they_are_now_also_after_all_was_forgotten() -> None:
+    recent: Recent[int, str] = Recent(2)
+    keys = recent.keys
+    for number in (1, 2, 3):
+        recent.note(number, "")
+    assert list(keys) == [2, 3]
+    recent.clear()
+    assert 3 not in keys
+    recent.note(4, "")
+    assert list(keys) == [4]

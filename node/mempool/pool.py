@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, KeysView
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -127,6 +127,11 @@ class Mempool:
         return txid in self._pending
 
     @property
+    def txids(self) -> KeysView[bytes]:
+        """The names of what is pending, always as they are now."""
+        return self._pending.keys()
+
+    @property
     def size(self) -> int:
         """Bytes of all entries together."""
         return self._bytes
@@ -172,6 +177,20 @@ class Mempool:
         already-pending, nonce-used, nonce-too-far, fee-too-low, entry-expired, entry-from-future,
         fee-too-low-to-replace, overspend, mempool-full.
         """
+        self._check(entry, account, tip_timestamp_ms, now_ms, own=own, replace=replace, waited=waited)
+
+    def _check(
+        self,
+        entry: Entry,
+        account: Account,
+        tip_timestamp_ms: int,
+        now_ms: int,
+        *,
+        own: bool,
+        replace: bool,
+        waited: bool,
+    ) -> Entry | None:
+        """Check as `admit` does; return the entry whose place this one would take by its nonce."""
         if entry.txid in self._pending:
             raise Refused("already-pending", "the entry is pending already")
         self._check_nonce_and_lifetime(entry, account, tip_timestamp_ms)
@@ -184,6 +203,7 @@ class Mempool:
             self._check_balance(entry, account, old)
         if self._lacks_room(entry, old):
             self._victim_for(entry, account, own=own)
+        return old
 
     def add(
         self,
@@ -201,8 +221,8 @@ class Mempool:
 
         Checks the policy again, for things may have changed since `admit`. Raises Refused as that does.
         """
-        self.admit(entry, account, tip_timestamp_ms, now_ms, own=own, replace=replace, waited=waited)
-        return self._insert(Pending(entry, own, received_ms), account)
+        old = self._check(entry, account, tip_timestamp_ms, now_ms, own=own, replace=replace, waited=waited)
+        return self._insert(Pending(entry, own, received_ms), account, old)
 
     def adopt(self, txid: bytes) -> bool:
         """Make a pending entry one's own, as it was typed here too. False where it is not pending."""
@@ -211,7 +231,7 @@ class Mempool:
             return False
         self._pending[txid] = pending._replace(own=True)
         self._own[txid] = None
-        self._rank(pending.entry.sender)
+        self._rank(pending.entry.sender, self._queues[pending.entry.sender])
         return True
 
     def _check_nonce_and_lifetime(self, entry: Entry, account: Account, tip_timestamp_ms: int) -> None:
@@ -307,13 +327,24 @@ class Mempool:
         before = bisect_left(nonces, entry.nonce) - bisect_left(nonces, account.nonce)
         return before == entry.nonce - account.nonce
 
-    def _insert(self, pending: Pending, account: Account) -> Added:
-        """Put it in, after taking out what must make room and what it replaces.
+    def _insert(self, pending: Pending, account: Account, old: Entry | None) -> Added:
+        """Put it in, after taking out what must make room and `old`, which it replaces.
 
         Raises Refused(mempool-full); then the pool is as it was, but for the order of arrival.
         """
         entry = pending.entry
-        old = self._at(entry)
+        evicted = self._make_room(pending, account) if self._lacks_room(entry, old) else []
+        if old is not None:
+            if self._at(entry) is old:
+                self._take(old)
+            self._winners.note(old.txid, entry.txid)
+        self._put(pending, account)
+        self._winners.forget(entry.txid)
+        return Added(old, [leaver for leaver in evicted if leaver is not old])
+
+    def _make_room(self, pending: Pending, account: Account) -> list[Entry]:
+        """Take out and return what has to leave for this one. Raises as `_insert`."""
+        entry = pending.entry
         taken = []
         try:
             # What it replaces stays until the room is made: without it, what follows would look unpayable.
@@ -323,14 +354,7 @@ class Mempool:
             for leaver, its_account in reversed(taken):
                 self._put(leaver, its_account)
             raise
-        replaced = self._at(entry)
-        if replaced is not None:
-            self._take(replaced)
-        self._put(pending, account)
-        self._winners.forget(entry.txid)
-        if old is not None:
-            self._winners.note(old.txid, entry.txid)
-        return Added(old, [leaver.entry for leaver, _ in taken if leaver.entry is not old])
+        return [leaver.entry for leaver, _ in taken]
 
     # ------------------------------------------------------------------------------------------- leaving
 
@@ -424,7 +448,7 @@ class Mempool:
             returned.lost.append(entry)
             return
         try:
-            added = self._insert(Pending(entry, own, now_ms), account)
+            added = self._insert(Pending(entry, own, now_ms), account, rival)
         except Refused:
             returned.lost.append(entry)
             return
@@ -472,7 +496,10 @@ class Mempool:
         if queue is None:
             queue = self._queues[entry.sender] = _Queue(account)
         queue.account = account
-        insort(queue.nonces, entry.nonce)
+        if queue.nonces and entry.nonce < queue.nonces[-1]:
+            insort(queue.nonces, entry.nonce)
+        else:
+            queue.nonces.append(entry.nonce)
         queue.waiting[entry.nonce] = entry
         queue.cost += _cost(entry)
         self._pending[entry.txid] = pending
@@ -481,7 +508,7 @@ class Mempool:
         self._classes[entry.fee.bit_length()][entry.txid] = entry
         self._bytes += len(entry.raw)
         self._oldest_ms = min(self._oldest_ms, entry.timestamp_ms)
-        self._rank(entry.sender)
+        self._rank(entry.sender, queue)
 
     def _take(self, entry: Entry) -> tuple[Pending, Account]:
         """Return the entry as it was pending, and its sender's account as last told."""
@@ -494,7 +521,7 @@ class Mempool:
         del self._classes[entry.fee.bit_length()][entry.txid]
         self._bytes -= len(entry.raw)
         if queue.nonces:
-            self._rank(entry.sender)
+            self._rank(entry.sender, queue)
         else:
             del self._queues[entry.sender]
         return pending, queue.account
@@ -505,18 +532,18 @@ class Mempool:
             queue = self._queues.get(key)
             if queue is not None:
                 queue.account = account_of(key)
-                self._rank(key)
+                self._rank(key, queue)
 
-    def _rank(self, sender: bytes) -> None:
+    def _rank(self, sender: bytes, queue: _Queue) -> None:
         """Put the sender where it belongs among those that may be evicted."""
-        queue = self._queues[sender]
         self._stamp += 1
         queue.stamp = self._stamp
         if len(self._cheapest) > 2 * len(self._queues) + 1000:
             self._cheapest = [item for item in self._cheapest if self._is_current(item)]
             heapq.heapify(self._cheapest)
-        if queue.tail.txid not in self._own:
-            heapq.heappush(self._cheapest, (queue.ready, queue.tail.fee, -queue.stamp, sender))
+        tail = queue.tail
+        if tail.txid not in self._own:
+            heapq.heappush(self._cheapest, (queue.ready, tail.fee, -queue.stamp, sender))
 
     def _is_current(self, item: tuple[bool, int, int, bytes]) -> bool:
         queue = self._queues.get(item[3])
