@@ -75,6 +75,15 @@ def import_s() -> float:
     return time.perf_counter() - began
 
 
+def import_bytes() -> int:
+    """Return what a fresh Python has resident that imported what any node needs; 0 where nobody says."""
+    program = "import asyncio, sqlite3, msgpack, nacl.bindings; print(open('/proc/self/status').read())"
+    if not Path("/proc/self/status").exists():
+        return 0
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    return next(int(line.split()[1]) * 1024 for line in told.splitlines() if line.startswith("VmRSS"))
+
+
 def rows_per_s(rows: int = 200_000) -> float:
     """Return how many small rows with random keys SQLite takes a second, in one transaction."""
     made = [(secrets.token_bytes(32), n) for n in range(rows)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -131,7 +132,11 @@ class Node:
         # Each thread has the processes that it started.
         started = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         pids = [int(pid) for children in started for pid in children.read_text(encoding="ascii").split()]
-        return sum(map(_peak_of, (self.process.pid, *pids)))
+        return sum(_memory_of(pid, "VmHWM") for pid in (self.process.pid, *pids))
+
+    def resident_bytes(self) -> int:
+        """Return the memory that its own process has resident now; 0 where the system does not say."""
+        return _memory_of(self.process.pid, "VmRSS")
 
     def log(self) -> str:
         """Return the end of its log."""
@@ -184,7 +189,9 @@ class Lab:
         folder.mkdir(mode=0o700, exist_ok=True)
         with (folder / "benchmark.log").open("ab") as log:
             began = time.perf_counter()
-            process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         try:
             client = _connected(process, folder)
             client.call("status")
@@ -243,11 +250,11 @@ def watch(node: Node) -> Client:
     return client
 
 
-def _peak_of(pid: int) -> int:
+def _memory_of(pid: int, wanted: str) -> int:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
             name, _, value = line.partition(":")
-            if name == "VmHWM":
+            if name == wanted:
                 return int(value.split()[0]) * 1024
     return 0
 
@@ -264,6 +271,11 @@ def _connected(process: subprocess.Popen[bytes], folder: Path) -> Client:
                 return Client(path)
         time.sleep(0.001)
     raise GaveUp("its socket does not answer")
+
+
+def _environment() -> dict[str, str]:
+    """Return ours; but byte code is kept, as it is for a node that was installed: else a start compiles."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def free_port() -> int:

@@ -6,13 +6,16 @@ Reads what machine this is; writes standard output and nothing else.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from benchmarks.goals import goals_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,17 @@ class Result:
         """Figure over limit; of rates below 1, of times above."""
         return self.figure.median / self.limit.median
 
+    @property
+    def goals(self) -> str:
+        """What it is meant to reach, in words; empty where nothing was set."""
+        return ", ".join(goal.text(self.unit) for goal in goals_of(self.benchmark))
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it reaches all that; where nothing was set, it does."""
+        figure, limit = self.figure.median, self.limit.median
+        return all(goal.is_met(figure, limit) for goal in goals_of(self.benchmark))
+
     def line(self) -> str:
         """The result for people."""
         figure, limit, runs = number(self.figure.median), number(self.limit.median), len(self.figure.runs)
@@ -70,6 +84,8 @@ class Result:
                 "value": self.figure.median,
                 "limit": self.limit.median,
                 "ratio": round(self.ratio, 4),
+                "goals": self.goals,
+                "met": self.is_met,
                 "measured": self.figure.name,
                 "limit_measured": self.limit.name,
                 "runs": self.figure.runs,
@@ -84,6 +100,11 @@ def emit(result: Result) -> None:
     """Print the readable line and the line of JSON."""
     sys.stdout.write(f"{result.line()}\n{result.json()}\n")
     sys.stdout.flush()
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """Return the smallest value that at least this part (above 0, at most 1) of all do not exceed."""
+    return sorted(values)[math.ceil(part * len(values)) - 1]
 
 
 def number(value: float) -> str:

@@ -1,16 +1,21 @@
 """How long a node with a book takes until its socket answers, and to stop: `python -m benchmarks.restart`.
 
 The book has 100,000 entries unless told otherwise. Beside it stands what any Python takes to import what a
-node needs.
+node needs; and, beside the start with a book of 1,000,000, the one with that of 100,000, by turns.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Final
 
 from benchmarks import books, limits
-from benchmarks.nodes import lab
+from benchmarks.nodes import Lab, lab
 from benchmarks.report import Result, Series, emit
+
+LONG: Final = 1_000_000
+"""Entries of the long book."""
 
 
 def measure(entries: int = books.ENTRIES, accounts: int = books.ACCOUNTS, runs: int = 5) -> list[Result]:
@@ -46,6 +51,38 @@ def measure(entries: int = books.ENTRIES, accounts: int = books.ACCOUNTS, runs: 
     ]
 
 
+def measure_long(
+    entries: int = LONG, accounts: int = books.ACCOUNTS, short: int = books.ENTRIES, runs: int = 5
+) -> list[Result]:
+    """Return seconds to ready with a long book, beside those with a short one."""
+    # What a network is depends on neither number: one lab has both.
+    book, other = books.book_of(entries, accounts), books.book_of(short, accounts)
+    ready: list[float] = []
+    beside: list[float] = []
+    with lab(book.parameters) as nodes:
+        folders = [nodes.folder(other.blocks), nodes.folder(book.blocks)]
+        for folder in folders:
+            nodes.start(folder).stop()
+        for _ in range(runs):
+            beside.append(_ready_s(nodes, folders[0]))
+            ready.append(_ready_s(nodes, folders[1]))
+    return [
+        Result(
+            benchmark="restart million",
+            unit="s",
+            figure=Series("until the socket answers", tuple(round(spent, 4) for spent in ready)),
+            limit=Series(f"with {short:,} entries", tuple(round(spent, 4) for spent in beside)),
+            details={"entries": entries, "accounts": accounts, "short": short},
+        )
+    ]
+
+
+def _ready_s(nodes: Lab, folder: Path) -> float:
+    node = nodes.start(folder)
+    node.stop()
+    return node.ready_s
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -53,11 +90,16 @@ def main() -> None:
     )
     parser.add_argument("--entries", type=int, default=books.ENTRIES, help=f"default {books.ENTRIES}")
     parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
+    parser.add_argument("--long", type=int, metavar="ENTRIES", help="only: start with so many, and --entries")
     parser.add_argument("--runs", type=int, default=5, help="default 5")
     options = parser.parse_args()
     if min(options.entries, options.runs) < 1 or options.accounts < books.FOUNDERS:
         parser.error(f"--entries and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
-    for result in measure(options.entries, options.accounts, options.runs):
+    if options.long:
+        results = measure_long(options.long, options.accounts, options.entries, options.runs)
+    else:
+        results = measure(options.entries, options.accounts, options.runs)
+    for result in results:
         emit(result)
 
 

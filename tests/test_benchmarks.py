@@ -7,14 +7,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks import books, receipts
-from benchmarks.__main__ import table
-from benchmarks.report import Result, Series, emit, machine, number
+from benchmarks.__main__ import ALL, QUICK, Sizes, table
+from benchmarks.goals import GOALS, Goal
+from benchmarks.report import Result, Series, emit, machine, number, percentile
 from node.ledger.block import decode_block
 from node.ledger.entry import decode_entry
 from node.pow import KERNELS
@@ -25,7 +27,7 @@ from tests.building import ChainBuilder
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = Result(
-    benchmark="relay",
+    benchmark="relay hop",
     unit="ms",
     figure=Series("one hop", (30.0, 20.0, 1000.0)),
     limit=Series("bytes over loopback", (10.0, 8.0, 16.0)),
@@ -41,7 +43,7 @@ def test_the_middle_run_counts() -> None:
 
 def test_people_read_figure_and_limit_in_one_line() -> None:
     assert RESULT.line() == (
-        "relay: 30 ms (one hop, median of 3), 3.00 of the limit 10 ms (bytes over loopback, same run)"
+        "relay hop: 30 ms (one hop, median of 3), 3.00 of the limit 10 ms (bytes over loopback, same run)"
     )
 
 
@@ -50,11 +52,13 @@ def test_programs_read_one_line_of_json_after_it(capsys: pytest.CaptureFixture[s
     readable, line = capsys.readouterr().out.splitlines()
     assert readable == RESULT.line()
     assert json.loads(line) == {
-        "benchmark": "relay",
+        "benchmark": "relay hop",
         "unit": "ms",
         "value": 30.0,
         "limit": 10.0,
         "ratio": 3.0,
+        "goals": "<= 5 ms",
+        "met": False,
         "measured": "one hop",
         "limit_measured": "bytes over loopback",
         "runs": [30.0, 20.0, 1000.0],
@@ -117,10 +121,11 @@ def test_the_mining_benchmark_tells_a_rate_beside_its_limit() -> None:
 
 @pytest.mark.acceptance
 def test_the_sync_benchmark_tells_a_rate_beside_its_limit(kept: Path) -> None:
-    (told,) = told_by(
+    told, memory = told_by(
         "benchmarks.sync", "--entries", "500", "--accounts", "30", "--per-block", "100", "--runs", "1"
     )
     assert told["details"]["blocks"] == 5
+    assert (memory["benchmark"], memory["unit"]) == ("sync memory", "MiB")
     assert kept.is_dir()
 
 
@@ -129,6 +134,50 @@ def test_the_sync_benchmark_tells_a_rate_beside_its_limit(kept: Path) -> None:
 def test_the_restart_benchmark_tells_seconds_beside_their_limit() -> None:
     told = told_by("benchmarks.restart", "--entries", "500", "--accounts", "30", "--runs", "1")
     assert [one["benchmark"] for one in told] == ["restart ready", "restart stop"]
+
+
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(
+    "module, names",
+    [
+        ("sync", ["sync million", "sync million memory"]),
+        ("restart", ["restart million"]),
+    ],
+)
+def test_a_long_book_is_measured_beside_a_short_one(module: str, names: list[str]) -> None:
+    sizes = ("--entries", "60", "--long", "600", "--accounts", "30")
+    told = told_by(f"benchmarks.{module}", *sizes, "--runs", "1")
+    assert [one["benchmark"] for one in told] == names
+
+
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("kept")
+def test_the_benchmark_of_questions_tells_of_both_kinds() -> None:
+    sizes = ("--entries", "500", "--accounts", "30", "--asked", "10")
+    told = told_by("benchmarks.queries", *sizes, "--runs", "1")
+    assert [one["benchmark"] for one in told] == ["queries tx", "queries history"]
+    assert all(0 < one["details"]["median_ms"] <= one["value"] for one in told)
+
+
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("kept")
+def test_the_memory_benchmark_tells_of_an_idle_node() -> None:
+    (told,) = told_by("benchmarks.memory", "--entries", "500", "--accounts", "30", "--runs", "1")
+    assert told["limit"] < told["value"]
+
+
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("kept")
+def test_the_benchmark_of_waiting_asks_while_a_node_syncs() -> None:
+    (told,) = told_by("benchmarks.lag", "--entries", "3000", "--accounts", "30", "--runs", "1")
+    assert told["details"]["asked"] > 1
+
+
+@pytest.mark.acceptance
+def test_the_push_benchmark_hands_over_all_its_entries() -> None:
+    (told,) = told_by("benchmarks.push", "--entries", "1500", "--runs", "1")
+    assert told["benchmark"] == "push"
 
 
 @pytest.mark.acceptance
@@ -216,11 +265,56 @@ def test_another_miner_makes_other_blocks_of_the_same_entries() -> None:
 
 
 def test_the_table_has_a_row_for_each_figure() -> None:
-    assert table([RESULT]).splitlines() == [
-        "| figure | measured | limit | ratio | the limit is        |",
-        "| ------ | -------- | ----- | ----- | ------------------- |",
-        "| relay  | 30 ms    | 10 ms | 3.00  | bytes over loopback |",
+    export = replace(RESULT, benchmark="export time")
+    assert table([RESULT, export]).splitlines() == [
+        "| figure      | measured | goal    | met | limit | ratio | the limit is        |",
+        "| ----------- | -------- | ------- | --- | ----- | ----- | ------------------- |",
+        "| relay hop   | 30 ms    | <= 5 ms | no  | 10 ms | 3.00  | bytes over loopback |",
+        "| export time | 30 ms    | -       | -   | 10 ms | 3.00  | bytes over loopback |",
     ]
+
+
+@pytest.mark.parametrize(
+    "goal, met, missed, text",
+    [
+        (Goal(5, ""), (5, 9), (4.9, 1), ">= 5 ms"),
+        (Goal(5, "", at_most=True), (5, 9), (5.1, 9), "<= 5 ms"),
+        (Goal(0.8, "", is_ratio=True), (80, 100), (79, 100), ">= 0.80 of it"),
+        (Goal(1.2, "", at_most=True, is_ratio=True), (12, 10), (12.1, 10), "<= 1.20 of it"),
+    ],
+)
+def test_a_goal_is_a_bound_on_the_figure_or_on_its_ratio(
+    goal: Goal, met: tuple[float, float], missed: tuple[float, float], text: str
+) -> None:
+    assert goal.is_met(*met)
+    assert not goal.is_met(*missed)
+    assert goal.text("ms") == text
+
+
+def test_a_figure_of_two_goals_must_reach_both() -> None:
+    sync = replace(RESULT, benchmark="sync", unit="entries/s")
+    fast = replace(sync, figure=Series("", (35_000,)), limit=Series("", (40_000,)))
+    assert fast.goals == ">= 0.80 of it, >= 34,800 entries/s"
+    assert fast.is_met
+    assert not replace(fast, figure=Series("", (34_000,))).is_met
+    assert not replace(fast, limit=Series("", (50_000,))).is_met
+
+
+def test_each_goal_is_a_goal_of_a_benchmark_and_has_its_reason() -> None:
+    commands = {name.partition("-")[0] for name in ALL}
+    assert {name.partition(" ")[0] for name in GOALS} <= commands
+    assert all(goal.why for goals in GOALS.values() for goal in goals)
+
+
+def test_quick_is_smaller_in_everything() -> None:
+    sizes = zip(QUICK[:-1], Sizes()[:-1], strict=True)
+    assert all(quick < full for quick, full in sizes)
+    assert QUICK.part > Sizes().part
+
+
+@pytest.mark.parametrize("part, found", [(0.5, 50), (0.99, 99), (0.991, 100), (1.0, 100), (0.001, 1)])
+def test_a_percentile_is_a_value_that_so_many_do_not_exceed(part: float, found: int) -> None:
+    assert percentile(range(100, 0, -1), part) == found
 
 
 @pytest.mark.parametrize(
@@ -237,7 +331,11 @@ def test_the_table_has_a_row_for_each_figure() -> None:
         ("benchmarks.reorg", ("--blocks", "0"), "--blocks, --per-block and --runs are 1 or more"),
         ("benchmarks.page", ("--runs", "0"), "--entries and --runs are 1 or more"),
         ("benchmarks.page_load", ("--rate", "0"), "--entries, --runs and --rate are 1 or more"),
-        ("benchmarks", ("walk",), "there is no benchmark walk"),
+        ("benchmarks.lag", ("--runs", "0"), "--entries and --runs are 1 or more"),
+        ("benchmarks.memory", ("--accounts", "19"), "--accounts 20 or more"),
+        ("benchmarks.push", ("--entries", "0"), "--entries and --runs are 1 or more"),
+        ("benchmarks.queries", ("--asked", "0"), "--entries, --asked and --runs are 1 or more"),
+        ("benchmarks", ("--only", "walk"), "there is no benchmark walk"),
         ("benchmarks", ("--runs", "0"), "--runs is 1 or more"),
     ],
 )
