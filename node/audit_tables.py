@@ -16,7 +16,7 @@ from node.ledger import codec, rules
 from node.ledger.block import decode_block
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
-from node.ledger.state import ABSENT, Account
+from node.ledger.state import ABSENT, Account, AccountState
 from node.outcomes import LAST_REORG
 from node.storage import inspecting
 from node.storage.faults import damaged
@@ -72,7 +72,7 @@ def account_findings(book: ReadOnlyBook, accounts: Scratch) -> Iterator[FirstBad
             yield _of_account(detail, key, ABSENT, due)
 
 
-def _of_account(detail: str, key: bytes, found: Account, due: Account) -> FirstBad:
+def _of_account(detail: str, key: bytes, found: AccountState, due: AccountState) -> FirstBad:
     told = [
         Difference(name, str(said), str(proof))
         for name, said, proof in zip(Account._fields, found, due, strict=True)

@@ -374,7 +374,7 @@ class Chain:
 
     def _extend(self, held: Held) -> Iterator[int]:
         """Connect the tip's child."""
-        changes = state.Changes(self._store.account)
+        changes = state.Changes(self._store.account_state)
         try:
             yield from self._connecting.apply(held, changes)
         except RuleBroken as broken:

@@ -89,7 +89,7 @@ class Proving:
             self._drop()
             return
         for key in changes:
-            proof.scratch.keep(key, self._store.account(key))
+            proof.scratch.keep(key, self._store.account_state(key))
 
     def hand_over(self) -> Scratch:
         """Return the accounts, for a switch; whoever takes them closes them."""

@@ -11,15 +11,15 @@ from node.ledger.block import decode_block
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import validate
 from node.ledger.signature import verify_many
-from node.ledger.state import Account, apply_entries
+from node.ledger.state import AccountState, apply_entries
 from tests.building import EASY, Built, ChainBuilder, Changes, key, with_allocations
 
 ANN, BOB = key("ann"), key("bob")
 
 
-class _Dict(dict[bytes, Account]):
-    def __missing__(self, owner: bytes) -> Account:
-        return Account(0, 0)
+class _Dict(dict[bytes, AccountState]):
+    def __missing__(self, owner: bytes) -> AccountState:
+        return 0, 0
 
 
 def check(chain: ChainBuilder, built: Built) -> None:
@@ -33,7 +33,7 @@ def check(chain: ChainBuilder, built: Built) -> None:
     entries = rules.sane_entries(sane)
     rules.check_entries_in_context(entries, 0, block.header.timestamp_ms, chain.parameters)
     assert all(verify_many(rules.signature_items(chain.network_id, entries)))
-    accounts = _Dict((k, Account(*v)) for k, v in chain.accounts_at(built.parent).items())
+    accounts = _Dict(chain.accounts_at(built.parent))
     fees = apply_entries(accounts, entries, 0)
     rules.check_coinbase_amount(sane.coinbase, fees, chain.parameters)
 

@@ -16,7 +16,7 @@ from node.ledger.entry import Entry
 from node.ledger.errors import RuleBroken
 from node.ledger.params import Parameters
 from node.ledger.rules import SaneBlock, sane_block
-from node.ledger.state import Account, StateMismatch
+from node.ledger.state import AccountState, StateMismatch
 from node.storage.memory import memory_disk, open_memory
 from node.storage.port import Batch, BlockRecord
 from node.tree import Tree
@@ -27,14 +27,11 @@ ANN, BOB, CEM = PEOPLE
 RICH = with_allocations({ANN: 1_000_00, BOB: 1_000_00})
 
 
-class Accounts(dict[bytes, Account]):
+class Accounts(dict[bytes, AccountState]):
     """Accounts as a plain dict."""
 
-    def read(self, owner: bytes) -> Account:
-        return self.get(owner, Account(0, 0))
-
-    def write(self, owner: bytes, account: Account) -> None:
-        self[owner] = account
+    def __missing__(self, owner: bytes) -> AccountState:
+        return 0, 0
 
     def there(self) -> dict[bytes, tuple[int, int]]:
         return {owner: (balance, nonce) for owner, (balance, nonce) in self.items() if balance or nonce}
@@ -55,7 +52,7 @@ class Desk:
             batch.bodies.append((block_id, block.raw))
         self.store.stage(batch)
         genesis = dict(parameters.allocations)
-        self.accounts = Accounts((owner, Account(amount, 0)) for owner, amount in genesis.items())
+        self.accounts = Accounts((owner, (amount, 0)) for owner, amount in genesis.items())
 
     def record(self, block: Built) -> BlockRecord:
         return self.store.record(block.height)
@@ -204,7 +201,7 @@ def test_coinbases_of_blocks_just_connected_are_not_read_again(monkeypatch: pyte
 def test_accounts_that_were_never_so_cannot_be_undone() -> None:
     builder = ChainBuilder(RICH)
     block = builder.block(None, [builder.entry(ANN, CEM, 5, signed=False)], miner=BOB)
-    for owner, account in ((ANN, Account(0, 0)), (CEM, Account(4, 0)), (BOB, Account(5, 0))):
+    for owner, account in ((ANN, (0, 0)), (CEM, (4, 0)), (BOB, (5, 0))):
         desk = Desk(RICH, block)
         desk.apply(block)
         desk.accounts[owner.public] = account

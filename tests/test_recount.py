@@ -73,7 +73,7 @@ def test_an_account_that_was_edited_differs() -> None:
     node = Node(builder)
     node.give(*Payer(builder).line(None, 3))
     right = node.disk.accounts[ANN.public]
-    node.disk.accounts[ANN.public] = Account(5, right.nonce)
+    node.disk.accounts[ANN.public] = (5, right[1])
     again = Node(builder, node.disk)
     assert counted(again, ANN) == right != again.store.account(ANN.public)
 

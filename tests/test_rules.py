@@ -17,7 +17,7 @@ from node.ledger.errors import Rule, RuleBroken
 from node.ledger.history import EMPTY, Frontier
 from node.ledger.params import Parameters
 from node.ledger.signature import verify_many
-from node.ledger.state import Account, Changes
+from node.ledger.state import AccountState, Changes
 from tests.building import EASY, ChainBuilder, key
 from tests.test_params import NETWORKS, parameters_of
 from tests.vectors.read import read
@@ -45,7 +45,7 @@ class Parent:
     """Over the hashes up to this block's own."""
     coinbases: tuple[bytes, ...]
     """Of the blocks from 1 to this one."""
-    accounts: dict[bytes, Account]
+    accounts: dict[bytes, AccountState]
 
 
 @cache
@@ -61,12 +61,12 @@ def parent_of(network: str, name: str) -> Parent:
     before = parent_of(network, case["parent"])
     header = decode_header(bytes.fromhex(case["header"]))
     frontier, _ = before.history.append(header.hash)
-    accounts = {bytes.fromhex(owner): Account(*account) for owner, *account in case["accounts"]}
+    accounts = {bytes.fromhex(owner): (balance, nonce) for owner, balance, nonce in case["accounts"]}
     coinbases = (*before.coinbases, bytes.fromhex(case["coinbase"]))
     return Parent(parameters, Placed(header, case["chain_time"]), frontier, coinbases, accounts)
 
 
-def check_block(parent: Parent, raw: bytes, at: list[str]) -> dict[bytes, Account]:
+def check_block(parent: Parent, raw: bytes, at: list[str]) -> dict[bytes, AccountState]:
     """Put a block through all tiers, leaving in `at` the one it is in; return the accounts it changes."""
     parameters = parent.parameters
     at[:] = ["sanity"]

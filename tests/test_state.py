@@ -15,7 +15,7 @@ from node.ledger.entry import Entry, decode_entry
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.state import (
     ABSENT,
-    Account,
+    AccountState,
     Changes,
     StateMismatch,
     apply_coinbase,
@@ -36,21 +36,21 @@ ANN, BOB, CAT, DAN = PEOPLE
 UNSIGNED = ChainBuilder().entry(key("ann"), key("bob"), 1, signed=False)
 
 
-class Ledger(dict[bytes, Account]):
+class Ledger(dict[bytes, AccountState]):
     """Accounts in a dict, which drops (0, 0) as a store does."""
 
-    def __missing__(self, owner: bytes) -> Account:
-        return Account(0, 0)
+    def __missing__(self, owner: bytes) -> AccountState:
+        return 0, 0
 
-    def __setitem__(self, owner: bytes, account: Account) -> None:
-        assert account.balance >= 0
+    def __setitem__(self, owner: bytes, account: AccountState) -> None:
+        assert account[0] >= 0
         if account == (0, 0):
             self.pop(owner, None)
         else:
             super().__setitem__(owner, account)
 
     def total(self) -> int:
-        return sum(account.balance for account in self.values())
+        return sum(balance for balance, _ in self.values())
 
 
 def entry(sender: bytes, recipient: bytes, amount: int, fee: int = 0, nonce: int = 0) -> Entry:
@@ -95,55 +95,55 @@ def broken_by(ledger: Ledger, payment: Entry) -> Rule | None:
     ],
 )
 def test_an_entry_spends_what_is_there_once_and_in_turn(payment: Entry, rule: Rule | None) -> None:
-    assert broken_by(Ledger({ANN: Account(100, 3)}), payment) == rule
+    assert broken_by(Ledger({ANN: (100, 3)}), payment) == rule
 
 
 def test_a_payment_moves_the_amount_and_takes_the_fee() -> None:
-    ledger = Ledger({ANN: Account(100, 3)})
+    ledger = Ledger({ANN: (100, 3)})
     apply_entry(ledger, entry(ANN, BOB, 30, 5, 3))
     assert ledger == {ANN: (65, 4), BOB: (30, 0)}
 
 
 @pytest.mark.parametrize("amount", [0, 1, 95])
 def test_a_payment_to_oneself_never_mints(amount: int) -> None:
-    ledger = Ledger({ANN: Account(100, 0)})
+    ledger = Ledger({ANN: (100, 0)})
     apply_entry(ledger, entry(ANN, ANN, amount, 5))
     assert ledger == {ANN: (95, 1)}
 
 
 def test_an_emptied_account_keeps_its_nonce() -> None:
-    ledger = Ledger({ANN: Account(100, 0)})
+    ledger = Ledger({ANN: (100, 0)})
     apply_entry(ledger, entry(ANN, BOB, 100))
     assert ledger == {ANN: (0, 1), BOB: (100, 0)}
     assert broken_by(ledger, entry(ANN, BOB, 0)) is Rule.NONCE_USED
 
 
 def test_nothing_paid_to_nobody_leaves_no_account_behind() -> None:
-    ledger = Ledger({ANN: Account(1, 0)})
+    ledger = Ledger({ANN: (1, 0)})
     apply_entry(ledger, entry(ANN, BOB, 0, 1))
     assert BOB not in ledger
 
 
 def test_entries_of_a_block_apply_in_the_order_in_which_they_are_listed() -> None:
     first, second = entry(ANN, BOB, 50), entry(BOB, CAT, 50)
-    ledger = Ledger({ANN: Account(50, 0)})
+    ledger = Ledger({ANN: (50, 0)})
     assert apply_entries(ledger, [first, second], 0) == 0
     assert ledger == {ANN: (0, 1), BOB: (0, 1), CAT: (50, 0)}
     with pytest.raises(RuleBroken) as caught:
-        apply_entries(Ledger({ANN: Account(50, 0)}), [second, first], 40)
+        apply_entries(Ledger({ANN: (50, 0)}), [second, first], 40)
     assert (caught.value.rule, caught.value.position) == (Rule.OVERSPEND, 40)
 
 
 def test_the_entry_at_fault_is_told_by_its_place_in_the_block() -> None:
     entries = [entry(ANN, BOB, 1, 1, nonce) for nonce in (0, 1, 1)]
     with pytest.raises(RuleBroken, match=r"\(entry 9\)") as caught:
-        apply_entries(Ledger({ANN: Account(50, 0)}), entries, 7)
+        apply_entries(Ledger({ANN: (50, 0)}), entries, 7)
     assert (caught.value.rule, caught.value.position) == (Rule.NONCE_USED, 9)
 
 
 def test_fees_are_added_up() -> None:
     entries = [entry(ANN, BOB, 1, fee, nonce) for nonce, fee in enumerate((3, 0, 4))]
-    assert apply_entries(Ledger({ANN: Account(50, 0)}), entries, 0) == 7
+    assert apply_entries(Ledger({ANN: (50, 0)}), entries, 0) == 7
 
 
 def test_genesis_holds_its_allocations() -> None:
@@ -187,7 +187,7 @@ def played(ledger: Ledger, steps: Sequence[Move]) -> list[Entry]:
 def test_undoing_a_block_is_the_exact_reverse_and_nothing_is_made_or_lost(
     balances: list[int], steps: list[Move], miner: int
 ) -> None:
-    ledger = Ledger({PEOPLE[at]: Account(balance, 0) for at, balance in enumerate(balances) if balance})
+    ledger = Ledger({PEOPLE[at]: (balance, 0) for at, balance in enumerate(balances) if balance})
     before, total = dict(ledger), ledger.total()
     entries = played(ledger, steps)
     fees = sum(payment.fee for payment in entries)
@@ -203,7 +203,7 @@ def test_undoing_a_block_is_the_exact_reverse_and_nothing_is_made_or_lost(
 
 @given(st.lists(st.integers(0, 1_000), min_size=4, max_size=4), moves)
 def test_applying_all_at_once_is_applying_one_by_one(balances: list[int], steps: list[Move]) -> None:
-    start = {PEOPLE[at]: Account(balance, 0) for at, balance in enumerate(balances) if balance}
+    start = {PEOPLE[at]: (balance, 0) for at, balance in enumerate(balances) if balance}
     one_by_one, at_once = Ledger(start), Ledger(start)
     entries = played(one_by_one, steps)
     assert apply_entries(at_once, entries, 0) == sum(payment.fee for payment in entries)
@@ -213,14 +213,14 @@ def test_applying_all_at_once_is_applying_one_by_one(balances: list[int], steps:
 @pytest.mark.parametrize(
     "accounts",
     [
-        {ANN: Account(65, 3), BOB: Account(30, 0)},  # not applied
-        {ANN: Account(65, 5), BOB: Account(30, 0)},  # another one after it
-        {ANN: Account(65, 4), BOB: Account(29, 0)},  # the money is gone
-        {ANN: Account(65, 4)},
+        {ANN: (65, 3), BOB: (30, 0)},  # not applied
+        {ANN: (65, 5), BOB: (30, 0)},  # another one after it
+        {ANN: (65, 4), BOB: (29, 0)},  # the money is gone
+        {ANN: (65, 4)},
         {},
     ],
 )
-def test_undoing_what_was_not_done_is_named_and_changes_nothing(accounts: dict[bytes, Account]) -> None:
+def test_undoing_what_was_not_done_is_named_and_changes_nothing(accounts: dict[bytes, AccountState]) -> None:
     ledger = Ledger(accounts)
     with pytest.raises(StateMismatch):
         undo_entry(ledger, entry(ANN, BOB, 30, 5, 3))
@@ -228,7 +228,7 @@ def test_undoing_what_was_not_done_is_named_and_changes_nothing(accounts: dict[b
 
 
 def test_a_coinbase_that_was_spent_cannot_be_undone_before_what_spent_it() -> None:
-    ledger = Ledger({ANN: Account(49, 1)})
+    ledger = Ledger({ANN: (49, 1)})
     with pytest.raises(StateMismatch, match="miner of block 7"):
         undo_coinbase(ledger, Coinbase(7, ANN, 50, ""))
     assert ledger == {ANN: (49, 1)}
@@ -238,7 +238,7 @@ def test_a_coinbase_that_was_spent_cannot_be_undone_before_what_spent_it() -> No
 
 
 def test_changes_are_seen_here_and_leave_what_lies_below_alone() -> None:
-    below = Ledger({ANN: Account(100, 0), BOB: Account(1, 1)})
+    below = Ledger({ANN: (100, 0), BOB: (1, 1)})
     changes = Changes(below.__getitem__)
     apply_entry(changes, entry(ANN, CAT, 100))
     assert changes[ANN] == (0, 1)
@@ -248,7 +248,7 @@ def test_changes_are_seen_here_and_leave_what_lies_below_alone() -> None:
 
 
 def test_an_account_that_goes_back_to_nothing_is_told_as_absent() -> None:
-    below = Ledger({ANN: Account(100, 0)})
+    below = Ledger({ANN: (100, 0)})
     changes = Changes(below.__getitem__)
     payment = entry(ANN, CAT, 100)
     apply_entry(changes, payment)
@@ -282,7 +282,7 @@ def accounts_after(name: str, network: str) -> Ledger:
     """Return what the vectors say the accounts are after a block, or genesis."""
     if name == "genesis":
         return Ledger(genesis_accounts(parameters_of(NETWORKS[network]["parameters"])))
-    return Ledger({bytes.fromhex(k): Account(*account) for k, *account in BLOCKS[name]["accounts"]})
+    return Ledger({bytes.fromhex(k): (account[0], account[1]) for k, *account in BLOCKS[name]["accounts"]})
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
-from node.ledger.state import ABSENT, Account
+from node.ledger.state import ABSENT, AccountState
 from node.storage.rows import KEY_BYTES, Row
 
 _MOST_VALUES: Final = 3_072
@@ -70,12 +70,12 @@ def missing_keys(
     ]
 
 
-def put_accounts(connection: sqlite3.Connection, accounts: Mapping[bytes, Account]) -> None:
+def put_accounts(connection: sqlite3.Connection, accounts: Mapping[bytes, AccountState]) -> None:
     """Set accounts in table `accounts`, ABSENT among them, as they are."""
     write_rows(connection, "REPLACE INTO accounts", [(key, *accounts[key]) for key in sorted(accounts)])
 
 
-def set_accounts(connection: sqlite3.Connection, accounts: Mapping[bytes, Account]) -> None:
+def set_accounts(connection: sqlite3.Connection, accounts: Mapping[bytes, AccountState]) -> None:
     """Set accounts in table `accounts`; ABSENT takes one out."""
     gone = [key for key, account in accounts.items() if account == ABSENT]
     if gone:

@@ -14,7 +14,7 @@ from node.ledger.block import decode_block, decode_coinbase, genesis_block
 from node.ledger.entry import decode_entry
 from node.ledger.merkle import leaf_hash
 from node.ledger.params import Parameters
-from node.ledger.state import ABSENT, Account, genesis_accounts
+from node.ledger.state import ABSENT, Account, AccountState, genesis_accounts
 from node.storage.genesis import genesis_record
 from node.storage.overlay import OverlaidStore
 from node.storage.port import Batch, BlockRecord, Place, Switch
@@ -31,7 +31,7 @@ class MemoryDisk:
     bodies: dict[int, bytes]
     main: list[int]
     """Ids by height."""
-    accounts: dict[bytes, Account]
+    accounts: dict[bytes, AccountState]
     children: set[int] = field(default_factory=set)
     """Ids of blocks that have children."""
     txids: dict[bytes, list[Place]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class MemoryDisk:
         return self.bodies.get(block_id)
 
     def account(self, key: bytes) -> Account:
-        return self.accounts.get(key, ABSENT)
+        return Account(*self.accounts.get(key, ABSENT))
 
     def leaves(self) -> list[BlockRecord]:
         return [record for record in self.records if record.id not in self.children]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from node.ledger.state import Account
+from node.ledger.state import Account, AccountState
 from node.storage.cache import Cache
 from node.storage.port import Batch, BlockRecord, Place, Scratch
 from node.tree import Tree
@@ -56,7 +56,7 @@ class _Layer:
     tip: BlockRecord
     """After this batch."""
 
-    def account(self, key: bytes) -> Account | None:
+    def account(self, key: bytes) -> AccountState | None:
         """Return what this batch makes of an account."""
         found = self.batch.accounts.get(key)
         if found is None and self.batch.scratch is not None:
@@ -67,14 +67,14 @@ class _Layer:
 class OverlaidStore:
     """Satisfies port.Store."""
 
-    def __init__(self, below: Durable, scratch: Callable[[Callable[[bytes], Account]], Scratch]) -> None:
+    def __init__(self, below: Durable, scratch: Callable[[Callable[[bytes], AccountState]], Scratch]) -> None:
         """`scratch` makes a scratch copy over the given reader of accounts."""
         self._below = below
         self._make_scratch = scratch
         self._layers: deque[_Layer] = deque()
         # Asked for on every header, so that not every layer is asked for what is in none.
         self._fresh_ids: dict[bytes, int] = {}
-        self._accounts: Cache[bytes, Account] = Cache(HOT_ACCOUNTS)
+        self._accounts: Cache[bytes, AccountState] = Cache(HOT_ACCOUNTS)
         self._records: Cache[int, BlockRecord] = Cache(HOT_BLOCKS)
         self._ids: Cache[bytes, int] = Cache(HOT_BLOCKS)
         self._tip = self._durable_tip = below.tip()
@@ -143,6 +143,10 @@ class OverlaidStore:
 
     def account(self, key: bytes) -> Account:
         """Return the account at the tip."""
+        return Account(*self.account_state(key))
+
+    def account_state(self, key: bytes) -> AccountState:
+        """Return the same as the ledger keeps it."""
         found = self._accounts.young.get(key)
         if found is None:
             found = self._accounts.get(key)
@@ -171,7 +175,7 @@ class OverlaidStore:
 
     def scratch(self) -> Scratch:
         """Return an empty scratch copy over this store's accounts."""
-        return self._make_scratch(self.account)
+        return self._make_scratch(self.account_state)
 
     def stage(self, batch: Batch) -> None:
         """Make the batch visible to reads. Numbers ascend; ValueError where they do not."""

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from node.ledger.block import Coinbase, Header
 from node.ledger.entry import Entry
-from node.ledger.state import Account
+from node.ledger.state import Account, AccountState
 
 
 class Standing(IntEnum):
@@ -110,7 +110,7 @@ class Batch:
     """From one branch to another."""
     connected: list[Connected] = field(default_factory=list)
     """Blocks joining the main chain after that, ascending."""
-    accounts: dict[bytes, Account] = field(default_factory=dict)
+    accounts: dict[bytes, AccountState] = field(default_factory=dict)
     """New values; ABSENT removes."""
     scratch: Scratch | None = None
     """New values of a switch that may be too many for memory, written before `accounts`.
@@ -144,19 +144,19 @@ class Scratch(Protocol):
     Satisfies state.Accounts.
     """
 
-    def __getitem__(self, key: bytes, /) -> Account:
+    def __getitem__(self, key: bytes, /) -> AccountState:
         """Return the account as written here, else as the store has it."""
 
-    def __setitem__(self, key: bytes, account: Account, /) -> None:
+    def __setitem__(self, key: bytes, account: AccountState, /) -> None:
         """Set the account here; the store is not touched."""
 
-    def keep(self, key: bytes, account: Account) -> None:
+    def keep(self, key: bytes, account: AccountState) -> None:
         """Set the account unless it was written here already: the store's own value is about to change."""
 
-    def held(self, key: bytes) -> Account | None:
+    def held(self, key: bytes) -> AccountState | None:
         """Return the account as written here, None where it was not."""
 
-    def items(self) -> Iterator[tuple[bytes, Account]]:
+    def items(self) -> Iterator[tuple[bytes, AccountState]]:
         """Yield all that was written here, each key once."""
 
     def __len__(self) -> int:
@@ -195,6 +195,9 @@ class Store(Protocol):
 
     def account(self, key: bytes) -> Account:
         """Return the account at the tip."""
+
+    def account_state(self, key: bytes) -> AccountState:
+        """Return the same as the ledger keeps it."""
 
     def leaves(self) -> list[BlockRecord]:
         """Return the durable blocks without children, ascending by id. Asked for at start only."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any, Final
 
-from node.ledger.state import Account
+from node.ledger.state import AccountState
 from node.storage.bulk import put_accounts
 from node.storage.port import StorageFault
 
@@ -28,40 +28,40 @@ class SpillingScratch:
     Satisfies port.Scratch.
     """
 
-    def __init__(self, below: Callable[[bytes], Account], bound: int = DEFAULT_BOUND) -> None:
+    def __init__(self, below: Callable[[bytes], AccountState], bound: int = DEFAULT_BOUND) -> None:
         self._below = below
         self._bound = bound
-        self._held: dict[bytes, Account] = {}
+        self._held: dict[bytes, AccountState] = {}
         """The latest; what is in the database too is newer here."""
         self._spilled: sqlite3.Connection | None = None
         # Reads may come from the writer's thread and the loop's at once; one connection takes one at a time.
         self._lock = Lock()
 
-    def __getitem__(self, key: bytes, /) -> Account:
+    def __getitem__(self, key: bytes, /) -> AccountState:
         """Return the account as written here, else as it is below."""
         found = self.held(key)
         return self._below(key) if found is None else found
 
-    def held(self, key: bytes) -> Account | None:
+    def held(self, key: bytes) -> AccountState | None:
         """Return the account as written here, None where it was not."""
         found = self._held.get(key)
         if found is None and self._spilled is not None:
             rows = self._ask(self._spilled, "SELECT balance, nonce FROM accounts WHERE key = ?", key)
-            found = Account(*rows[0]) if rows else None
+            found = rows[0] if rows else None
         return found
 
-    def __setitem__(self, key: bytes, account: Account, /) -> None:
+    def __setitem__(self, key: bytes, account: AccountState, /) -> None:
         """Set the account here. Raises StorageFault when the temporary disk is full."""
         self._held[key] = account
         if len(self._held) > self._bound:
             self._spill()
 
-    def keep(self, key: bytes, account: Account) -> None:
+    def keep(self, key: bytes, account: AccountState) -> None:
         """Set the account unless it was written here already."""
         if self.held(key) is None:
             self[key] = account
 
-    def items(self) -> Iterator[tuple[bytes, Account]]:
+    def items(self) -> Iterator[tuple[bytes, AccountState]]:
         """Yield all that was written here, each key once, in bounded memory."""
         if self._spilled is None:
             yield from self._held.items()
@@ -74,7 +74,7 @@ class SpillingScratch:
                 break
             for key, balance, nonce in rows:
                 if key not in self._held:
-                    yield key, Account(balance, nonce)
+                    yield key, (balance, nonce)
             after = rows[-1][0]
         yield from self._held.items()
 

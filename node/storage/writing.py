@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from node.ledger.errors import RuleBroken
-from node.ledger.state import Account
+from node.ledger.state import AccountState
 from node.storage import bulk
 from node.storage.faults import damaged, fault_of
 from node.storage.joining import SEGMENT_TXIDS, MainChain
@@ -82,7 +82,7 @@ class SqliteWriter:
                 self.connection.execute("UPDATE blocks SET leaf = 0 WHERE id = ?", (parent,))
 
     def _write_accounts(self, batches: Sequence[Batch]) -> None:
-        merged: dict[bytes, Account] = {}
+        merged: dict[bytes, AccountState] = {}
         for batch in batches:
             if batch.scratch is not None:
                 bulk.set_accounts(self.connection, merged)

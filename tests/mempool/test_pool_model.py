@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from node.ledger import rules
 from node.ledger.block import Coinbase
 from node.ledger.entry import Entry
-from node.ledger.state import ABSENT, Account, apply_coinbase, apply_entry
+from node.ledger.state import ABSENT, Account, AccountState, apply_coinbase, apply_entry
 from node.mempool import Added, Mempool, Pending, Refused, block_overhead, entry_bytes
 from tests.building import EASY, ChainBuilder, Key, key
 
@@ -65,12 +65,12 @@ offers = st.builds(
 class Ledger:
     """The accounts, changed by the law alone."""
 
-    accounts: dict[bytes, Account] = field(default_factory=dict)
+    accounts: dict[bytes, AccountState] = field(default_factory=dict)
 
     def __getitem__(self, public: bytes) -> Account:
-        return self.accounts.get(public, ABSENT)
+        return Account(*self.accounts.get(public, ABSENT))
 
-    def __setitem__(self, public: bytes, account: Account) -> None:
+    def __setitem__(self, public: bytes, account: AccountState) -> None:
         self.accounts[public] = account
 
     def copy(self) -> Ledger:

@@ -118,7 +118,7 @@ class MemoryMedium:
 
     def coins(self) -> int:
         """Add up the accounts."""
-        return sum(account.balance for account in self.disk.accounts.values())
+        return sum(balance for balance, _ in self.disk.accounts.values())
 
     def close(self) -> None:
         """Nothing is held."""

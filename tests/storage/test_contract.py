@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from node.ledger.merkle import leaf_hash
-from node.ledger.state import Account
+from node.ledger.state import Account, AccountState
 from node.storage import overlay
 from node.storage.port import Batch, BlockRecord, Connected, Place, Standing, Switch
 from node.storage.scratch import SpillingScratch
@@ -40,7 +40,7 @@ class State:
     records: list[BlockRecord]
     bodies: dict[int, bytes]
     main: list[int]
-    accounts: dict[bytes, Account]
+    accounts: dict[bytes, AccountState]
     values: dict[str, bytes] = field(default_factory=dict)
 
     def copy(self) -> State:
@@ -130,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
     pays = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=3)
 
     @rule(pays=pays, changed=accounts)
-    def the_tip_gets_a_child(self, pays: list[tuple[int, int]], changed: dict[bytes, Account]) -> None:
+    def the_tip_gets_a_child(self, pays: list[tuple[int, int]], changed: dict[bytes, AccountState]) -> None:
         batch = self.batch()
         record = self.new_block(batch, self.opened.store.tip().id, Standing.PROVEN, pays)
         block = self.blocks[record.id]
@@ -156,8 +156,8 @@ class StoreMachine(RuleBasedStateMachine):
     def another_branch_becomes_main(
         self,
         data: st.DataObject,
-        changed: dict[bytes, Account],
-        on_the_side: dict[bytes, Account],
+        changed: dict[bytes, AccountState],
+        on_the_side: dict[bytes, AccountState],
         spill: bool,
     ) -> None:
         new = fork = data.draw(st.sampled_from(sorted(self.staged.bodies.keys() - self.staged.main)))

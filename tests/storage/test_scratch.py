@@ -58,7 +58,7 @@ def test_many_are_listed_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = SpillingScratch(lambda _: ABSENT, bound=3)
     for number, key in enumerate(KEYS):
         scratch[key] = Account(number, 0)
-    assert {key: account.balance for key, account in scratch.items()} == {
+    assert {key: balance for key, (balance, _) in scratch.items()} == {
         key: number for number, key in enumerate(KEYS)
     }
     scratch.close()
