@@ -22,6 +22,9 @@ INLINE: Final = 2
 CHUNK: Final = 500
 """Signatures in one batch: 23 ms of a thread, so that one block keeps every core busy."""
 
+SHARED: Final = 50
+"""As many signatures and more are shared by two threads at least: somebody waits for an answer to all."""
+
 
 @dataclass(slots=True)
 class _Question:
@@ -61,9 +64,10 @@ class SignatureChecks:
             valid = signature.verify_many(items)
             done([index for index, good in enumerate(valid) if not good])
             return
-        question = _Question(done, -(-len(items) // CHUNK))
-        for start in range(0, len(items), CHUNK):
-            chunk = list(items[start : start + CHUNK])
+        size = -(-len(items) // 2) if SHARED <= len(items) <= CHUNK else CHUNK
+        question = _Question(done, -(-len(items) // size))
+        for start in range(0, len(items), size):
+            chunk = list(items[start : start + size])
             self._jobs[self._next_job] = _Chunk(question, start, len(chunk))
             self._out.emit(CheckSignatures(self._next_job, chunk))
             self._next_job += 1

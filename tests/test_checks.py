@@ -69,6 +69,18 @@ def test_more_go_to_the_threads_in_chunks_of_500() -> None:
     assert threads.checks.in_flight == 1_100
 
 
+@pytest.mark.parametrize(
+    "count, chunks",
+    [(3, [3]), (49, [49]), (50, [25, 25]), (101, [51, 50]), (500, [250, 250]), (501, [500, 1])],
+)
+def test_what_one_chunk_could_hold_is_shared_by_two_threads_unless_it_is_little(
+    count: int, chunks: list[int]
+) -> None:
+    threads = Threads()
+    threads.ask(items(count))
+    assert [len(asked.items) for asked in threads.asked] == chunks
+
+
 def test_nobody_hears_before_the_last_chunk_is_answered() -> None:
     threads = Threads()
     threads.ask(items(1_100, bad=(1_099, 3, 500)))
