@@ -383,6 +383,8 @@ class Mempool:
         `credited` are keys that got coins beside the entries: whose coinbase has matured.
         """
         settled = Settled([], [])
+        if not (self._pending or self._undone or self._winners):
+            return settled  # nobody waits, as all through a first sync
         touched = dict.fromkeys(credited)
         for entry in entries:
             touched[entry.sender] = touched[entry.recipient] = None
