@@ -27,6 +27,7 @@ from node.events import Answer, Event, Forget, Notice, Refuse, Submit
 from node.jsonrpc import Call, RpcError
 from node.methods import LEVELS, SUBSCRIBE_PARAMS, Node, Read, Ready, Submission, arguments, method_of
 from node.private import FILE_MODE, PathError, trouble
+from node.proven_parts import ProvenParts
 from node.query import BookDamaged, ChainChanged, NotFound, Query
 from node.socket_session import Reply, Session
 from node.storage.faults import BookFault
@@ -61,6 +62,7 @@ class Control:
         self._path = path
         self._server: asyncio.Server | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        self._proven = ProvenParts()
         self._sessions: dict[Session, None] = {}
         self._asked: dict[int, _Asked] = {}
         self._last_request = 0
@@ -220,7 +222,7 @@ class Control:
     def _answer(self, question: Callable[[Query], object]) -> object:
         """On a thread: put the question to the book as it is now."""
         with closing(self._node.open_book()) as book, book.snapshot():
-            return question(Query(book, self._node.parameters))
+            return question(Query(book, self._node.parameters, self._proven))
 
     def _has_read(self, session: Session, reply: Reply, done: asyncio.Future[object]) -> None:
         session.reading(-1)

@@ -22,12 +22,14 @@ from node.answers import (
     tx_fields,
     waiting_fields,
 )
-from node.ledger.block import Header, decode_block, genesis_block
-from node.ledger.entry import Entry, decode_entry
+from node.ledger.block import Coinbase, Header, decode_block, decode_coinbase, genesis_block
+from node.ledger.entry import Entry, decode_entry, txid_of
 from node.ledger.errors import RuleBroken
+from node.ledger.merkle import leaf_hash
 from node.ledger.params import Parameters
 from node.ledger.rules import SaneBlock, sane_block, sane_header
 from node.ledger.state import Account
+from node.proven_parts import ProvenParts
 from node.storage.port import BlockRecord, Place, Standing
 from node.weighing import Seen, weigh
 
@@ -92,6 +94,9 @@ class Book(Protocol):
     def body(self, block_id: int) -> bytes | None:
         """Return the raw bytes as stored, None where there are none."""
 
+    def part_of_body(self, block_id: int, start: int, length: int) -> bytes | None:
+        """Return these of the raw bytes as stored, None where they cannot be read."""
+
     def account(self, key: bytes) -> Account:
         """Return the account at the tip."""
 
@@ -117,6 +122,20 @@ class After(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class StoredLeaf:
+    """An entry or a coinbase of a stored block, whose stored bytes were hashed again and are its header's."""
+
+    record: BlockRecord
+    """Of its block."""
+    confirmations: int
+    """Of its block; 0 on a side branch."""
+    position: int
+    txid: bytes
+    """Its leaf hash, 32 bytes."""
+    content: Entry | Coinbase
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBlock:
     """A block above genesis whose stored bytes were hashed again and are its header's."""
 
@@ -127,15 +146,22 @@ class StoredBlock:
 
     def entry(self, position: int) -> Entry:
         """The entry at a leaf index of 1 or more."""
-        return decode_entry(self.sane.block.entries[position - 1])
+        return decode_entry(self.sane.block.entries[position - 1], self.sane.leaves[position])
+
+    def leaf(self, position: int) -> StoredLeaf:
+        """The entry at a leaf index, at 0 the coinbase."""
+        content = self.entry(position) if position else self.sane.coinbase
+        return StoredLeaf(self.record, self.confirmations, position, self.sane.leaves[position], content)
 
 
 class Query:
     """Questions about one state of one book."""
 
-    def __init__(self, book: Book, parameters: Parameters) -> None:
+    def __init__(self, book: Book, parameters: Parameters, proven: ProvenParts | None = None) -> None:
+        """`proven`: what was proven when others asked, of this book or any; without it each pays anew."""
         self._book = book
         self._parameters = parameters
+        self._proven = ProvenParts() if proven is None else proven
         self._tip = book.tip()
 
     @property
@@ -181,8 +207,8 @@ class Query:
         leaves = len(stored.sane.leaves)
         first = max(1, first + leaves if first < 1 else first)
         last = leaves if limit is None else min(leaves, first + limit)
-        entries = [self._confirmed(stored, position) for position in range(first, last)]
-        coinbase = self._confirmed(stored, 0)
+        entries = [self._confirmed(stored.leaf(position)) for position in range(first, last)]
+        coinbase = self._confirmed(stored.leaf(0))
         return self._stored_fields(stored) | {"coinbase": coinbase, "entries": entries}
 
     def stored(self, name: int | bytes) -> StoredBlock | None:
@@ -199,9 +225,9 @@ class Query:
             record = self._book.main_at(place.height)
             if record is None or place.height == 0:
                 continue
-            stored = self._stored(record)
-            if place.position < len(stored.sane.leaves) and stored.sane.leaves[place.position] == txid:
-                return self._confirmed(stored, place.position)
+            for leaf in self._leaves(record, [place.position]):
+                if leaf.txid == txid:
+                    return self._confirmed(leaf)
         if waiting is not None:
             return waiting_fields(txid, waiting, self._parameters.prefix)
         return tx_fields(txid)
@@ -213,11 +239,9 @@ class Query:
         """
         found: list[Json] = []
         for height, group in groupby(places, lambda place: place.height):
-            if height == 0 or self._book.main_at(height) is None:
-                continue
-            stored = self._stored(self._main_at(height))
-            inside = (place.position for place in group if place.position < len(stored.sane.leaves))
-            found += [self._confirmed(stored, position) for position in inside]
+            record = self._book.main_at(height)
+            if record is not None and height:
+                found += map(self._confirmed, self._leaves(record, [place.position for place in group]))
         return found
 
     def weighed(self, txid: bytes, waiting: Waiting | None, seen: Seen) -> Json:
@@ -241,16 +265,16 @@ class Query:
             balance, start = after.balance, after.height
         places = self._touching(key, start)
         if after is not None:
-            stored, position = next(
-                (found for found in places if found[1] == after.position or found[0].record.height < start),
-                (None, -1),
+            last = next(
+                (leaf for leaf in places if leaf.position == after.position or leaf.record.height < start),
+                None,
             )
-            if stored is None or (stored.record.height, position) != (start, after.position):
+            if last is None or (last.record.height, last.position) != (start, after.position):
                 raise ChainChanged(start)
-            balance -= self._moved(stored, position, key)[1]
+            balance -= self._moved(last, key)[1]
         items: list[Json] = []
-        for stored, position in islice(places, min(limit, MAX_ENTRIES)):
-            item, change = self._moved(stored, position, key)
+        for leaf in islice(places, min(limit, MAX_ENTRIES)):
+            item, change = self._moved(leaf, key)
             items.append(item | {"balance": balance})
             balance -= change
         return items
@@ -334,12 +358,45 @@ class Query:
             sane_header(sane.header)
         except RuleBroken:
             raise _damaged(record) from None
-        # Its own header could have been edited along with it: the next block names the true one.
         is_main = self._is_main(record)
-        child = self._book.main_at(record.height + 1) if is_main else None
-        if sane.header.raw != record.header.raw or (child and child.header.previous != sane.header.hash):
+        if sane.header.raw != record.header.raw or (is_main and not self._is_named(record)):
             raise _damaged(record)
         return StoredBlock(record, sane, self._tip.height - record.height + 1 if is_main else 0)
+
+    def _is_named(self, record: BlockRecord) -> bool:
+        """Return whether the next block of the main chain, if any, names this one as the one before it.
+
+        Its own header could have been edited along with its body: the next block names the true one.
+        """
+        child = self._book.main_at(record.height + 1)
+        return child is None or child.header.previous == record.header.hash
+
+    def _leaves(self, record: BlockRecord, positions: Iterable[int]) -> Iterator[StoredLeaf]:
+        """Yield leaves of a block of the main chain above genesis, without those that it does not have.
+
+        Where its parts were proven before, no more of it is read than those; else it is, and they are noted.
+        """
+        stored: StoredBlock | None = None
+        confirmations = self._tip.height - record.height + 1
+        is_named = self._is_named(record)
+        for position in positions:
+            raw = self._proven_leaf(record, position) if is_named and stored is None else None
+            if raw is not None:
+                content, txid = (
+                    (decode_entry(raw), txid_of(raw)) if position else (decode_coinbase(raw), leaf_hash(raw))
+                )
+                yield StoredLeaf(record, confirmations, position, txid, content)
+                continue
+            if stored is None:
+                stored = self._stored(record)
+                self._proven.note(record.header.hash, stored.sane.block)
+            if position < len(stored.sane.leaves):
+                yield stored.leaf(position)
+
+    def _proven_leaf(self, record: BlockRecord, position: int) -> bytes | None:
+        """Return the bytes of a leaf that was proven before and is still the same, else None."""
+        part = self._proven.find(record.header.hash, position)
+        return part and part.leaf_of(self._book.part_of_body(record.id, part.start, part.length))
 
     def _block_fields(self, record: BlockRecord) -> Json:
         if record.height:
@@ -393,44 +450,42 @@ class Query:
 
     # ------------------------------------------------------------------------------------------ entries
 
-    def _confirmed(self, stored: StoredBlock, position: int) -> Json:
+    def _confirmed(self, leaf: StoredLeaf) -> Json:
         """Return the entry (or the reward, at 0) of a block as `tx` shows it."""
-        header = stored.record.header
-        txid = stored.sane.leaves[position]
-        fields = tx_fields(txid, "confirmed" if stored.confirmations else "unknown")
+        header = leaf.record.header
+        fields = tx_fields(leaf.txid, "confirmed" if leaf.confirmations else "unknown")
         fields |= {
             "height": header.height,
             "block": header.hash.hex(),
-            "position": position,
-            "confirmations": stored.confirmations,
+            "position": leaf.position,
+            "confirmations": leaf.confirmations,
             "block_timestamp_ms": header.timestamp_ms,
         }
-        if position:
-            return fields | entry_content(stored.entry(position), self._parameters.prefix)
-        return fields | reward_content(stored.sane.coinbase, header.timestamp_ms, self._parameters.prefix)
+        if isinstance(leaf.content, Entry):
+            return fields | entry_content(leaf.content, self._parameters.prefix)
+        return fields | reward_content(leaf.content, header.timestamp_ms, self._parameters.prefix)
 
-    def _touching(self, key: bytes, height: int) -> Iterator[tuple[StoredBlock, int]]:
-        """Yield places up to that height that touch the key, the last one applied first."""
+    def _touching(self, key: bytes, height: int) -> Iterator[StoredLeaf]:
+        """Yield leaves up to that height that touch the key, the last one applied first."""
         for found, group in groupby(self._places(key, Place(height + 1, 0)), lambda place: place.height):
             if found == 0:
                 return
-            stored = self._stored(self._main_at(found))
             # The coinbase stands first in its block and is applied last.
-            for position in sorted({place.position for place in group}, key=lambda at: (at != 0, -at)):
-                if position < len(stored.sane.leaves) and _touches(stored, position, key):
-                    yield stored, position
+            positions = sorted({place.position for place in group}, key=lambda at: (at != 0, -at))
+            for leaf in self._leaves(self._main_at(found), positions):
+                if _touches(leaf, key):
+                    yield leaf
 
     def _places(self, key: bytes, before: Place) -> Iterator[Place]:
         while places := self._book.history_of(key, before, _PLACES):
             yield from places
             before = places[-1]
 
-    def _moved(self, stored: StoredBlock, position: int, key: bytes) -> tuple[Json, int]:
+    def _moved(self, leaf: StoredLeaf, key: bytes) -> tuple[Json, int]:
         """Return an item of `history`, and by how much it changed the key's balance."""
-        item = self._confirmed(stored, position)
-        if position == 0:
-            return item | {"direction": "reward"}, stored.sane.coinbase.amount
-        entry = stored.entry(position)
+        item, entry = self._confirmed(leaf), leaf.content
+        if isinstance(entry, Coinbase):
+            return item | {"direction": "reward"}, entry.amount
         if entry.sender != key:
             return item | {"direction": "in"}, entry.amount
         if entry.recipient == key:
@@ -446,8 +501,9 @@ class Query:
             if place.height <= self._tip.height - self._parameters.maturity:
                 break
             if place.position == 0 and place.height:
-                coinbase = self._stored(self._main_at(place.height)).sane.coinbase
-                total += coinbase.amount if coinbase.miner == key else 0
+                (leaf,) = self._leaves(self._main_at(place.height), [0])
+                if isinstance(leaf.content, Coinbase) and leaf.content.miner == key:
+                    total += leaf.content.amount
         return total
 
 
@@ -463,8 +519,7 @@ def _damaged(record: BlockRecord, wrong: str = "does not hash to its header") ->
     return BookDamaged(f"the stored block at height {record.height} {wrong}")
 
 
-def _touches(stored: StoredBlock, position: int, key: bytes) -> bool:
-    if position == 0:
-        return stored.sane.coinbase.miner == key
-    entry = stored.entry(position)
-    return key in (entry.sender, entry.recipient)
+def _touches(leaf: StoredLeaf, key: bytes) -> bool:
+    if isinstance(leaf.content, Coinbase):
+        return leaf.content.miner == key
+    return key in (leaf.content.sender, leaf.content.recipient)

@@ -60,6 +60,10 @@ class MemoryBook:
         found = sorted((each, Account(*account)) for each, account in self.accounts.items() if each > key)
         return found[:limit]
 
+    def part_of_body(self, block_id: int, start: int, length: int) -> bytes | None:
+        raw = self.body(block_id)
+        return None if raw is None else raw[start : start + length]
+
     def leaves(self, limit: int | None = None) -> list[BlockRecord]:
         return self.ends if limit is None else self.ends[-limit:]
 

@@ -78,6 +78,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("node.heal",),
     ("node.answers", "node.settled", "node.payment_uri"),
     ("node.weighing", "node.takings", "node.corrections", "node.asked"),
+    ("node.proven_parts",),
     ("node.query", "node.requests", "node.days"),
     ("node.corrected",),
     ("node.postings",),

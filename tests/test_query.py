@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,6 +15,7 @@ from node.ledger.address import encode_address
 from node.ledger.block import decode_block
 from node.ledger.entry import Entry
 from node.ledger.params import Parameters
+from node.proven_parts import ProvenParts
 from node.query import (
     MAX_BLOCKS,
     After,
@@ -397,6 +398,42 @@ def test_an_edited_entry_is_never_shown_as_if_true(book: MemoryBook, tip: Built)
         with pytest.raises(BookDamaged, match="at height 2 does not hash to its header") as damaged:
             ask()
         assert "cli.py verify" in damaged.value.hint
+
+
+def test_an_entry_that_was_shown_before_and_is_edited_now_is_not_shown(book: MemoryBook, tip: Built) -> None:
+    entry, proven = tip.path()[2].entries[0], ProvenParts()
+    asked: list[Callable[[Query], object]] = [
+        lambda query: query.tx(entry.txid),
+        lambda query: query.history(ANN.public, 10),
+    ]
+    answers = [ask(Query(book, EASY, proven)) for ask in asked]
+    assert [ask(Query(book, EASY, proven)) for ask in asked] == answers
+    assert [ask(Query(book, EASY)) for ask in asked] == answers
+    book.bodies[2] = book.bodies[2].replace(b"coffee", b"poison")
+    for ask in asked:
+        with pytest.raises(BookDamaged, match="at height 2 does not hash to its header"):
+            ask(Query(book, EASY, proven))
+
+
+def test_what_was_shown_before_is_not_shown_where_the_next_block_names_another(
+    chain: ChainBuilder, book: MemoryBook, tip: Built
+) -> None:
+    proven = ProvenParts()
+    assert len(Query(book, EASY, proven).history(ANN.public, 10)) == 4
+    forged = chain.block(tip.path()[1], [chain.entry(ANN, CLEO, 40_00, nonce=0)], miner=CLEO)
+    proven.note(forged.header.hash, decode_block(forged.raw))
+    book.records[2], book.bodies[2] = record_of(forged, 2), forged.raw
+    with pytest.raises(BookDamaged, match="height 2"):
+        Query(book, EASY, proven).history(ANN.public, 10)
+
+
+def test_other_entries_of_an_edited_block_that_were_proven_are_told(book: MemoryBook, tip: Built) -> None:
+    proven, reward = ProvenParts(), tip.path()[2].coinbase_leaf
+    shown = Query(book, EASY, proven).tx(reward)
+    book.bodies[2] = book.bodies[2].replace(b"coffee", b"poison")
+    assert Query(book, EASY, proven).tx(reward) == shown
+    with pytest.raises(BookDamaged):
+        Query(book, EASY).tx(reward)
 
 
 @given(data=st.data())

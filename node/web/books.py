@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from node.ledger.params import Parameters
+from node.proven_parts import ProvenParts
 from node.query import Query
 from node.storage.port import StorageFault
 from node.storage.reading import ReadOnlyBook, open_read_only
@@ -39,11 +40,12 @@ class Books:
         self._parameters = parameters
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._idle: deque[tuple[ReadOnlyBook, tuple[int, int]]] = deque()
+        self._proven = ProvenParts()
         self._asked = 0
 
     async def ask(self, question: Callable[[Query], T]) -> T:
         """Return the answer to a question. Raises what it raises, StorageFault, TooBusy."""
-        return await self.ask_book(lambda book: question(Query(book, self._parameters)))
+        return await self.ask_book(lambda book: question(Query(book, self._parameters, self._proven)))
 
     async def ask_book(self, question: Callable[[ReadOnlyBook], T]) -> T:
         """Ask the storage itself, for what is no question of `Query`."""

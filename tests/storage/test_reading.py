@@ -174,6 +174,32 @@ def test_a_row_that_cannot_be_is_named(
     book.close()
 
 
+def test_a_part_of_a_body_is_read_alone(path: Path) -> None:
+    book = open_read_only(path)
+    raw = book.body(3)
+    assert raw is not None
+    assert book.part_of_body(3, 0, len(raw)) == raw
+    assert book.part_of_body(3, 40, 9) == raw[40:49]
+    assert book.part_of_body(3, len(raw) - 2, 9) == raw[-2:]
+    book.close()
+
+
+@pytest.mark.parametrize(
+    "statement, block_id, start",
+    [
+        ("DELETE FROM bodies WHERE id = 3", 3, 0),
+        ("DROP TABLE bodies", 3, 0),
+        ("UPDATE bodies SET raw = x'00' WHERE id = 3", 3, 50),
+        ("UPDATE bodies SET raw = 7 WHERE id = 3", 3, 0),
+    ],
+)
+def test_a_part_that_cannot_be_read_is_none(path: Path, statement: str, block_id: int, start: int) -> None:
+    book = open_read_only(path)
+    edit(path, statement)
+    assert book.part_of_body(block_id, start, 9) is None
+    book.close()
+
+
 def test_text_that_is_no_text_is_named(path: Path) -> None:
     book = open_read_only(path)
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
