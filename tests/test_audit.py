@@ -20,7 +20,7 @@ from node.storage.port import Batch, Standing
 from node.storage.reading import open_read_only
 from node.storage.sqlite import open_book
 from tests.building import Built, ChainBuilder, Changes, key, record_of
-from tests.storage.filling import ANN, BOB, PARAMETERS, connect, filled_book, sample_chain
+from tests.storage.filling import ANN, BOB, PARAMETERS, connect, filled_book, pack_index, sample_chain
 
 BLOCKS = 6
 EDITED = 3
@@ -294,6 +294,31 @@ def test_each_row_is_named(book: Edited, statement: str, rule: str, height: int 
     book.edit(statement)
     found = first_bad(book.path)
     assert (found.rule, found.height) == (rule, height), found
+
+
+def test_an_index_whose_keys_share_rows_is_in_order(book: Edited) -> None:
+    pack_index(book.path)
+    assert verdict_of(book.path) == Verdict(6, 7, 18, None)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE txids SET key = substr(key, 16) WHERE key = (SELECT min(key) FROM txids)",
+        "UPDATE history SET key = substr(key, 1, length(key) - 15)",
+        "UPDATE txids SET key = CAST(key || x'00' AS BLOB)",
+        "UPDATE history SET key = CAST(key || substr(key, 1, 15) AS BLOB)",
+        "UPDATE history SET key = CAST(substr(key, 1, 15) || zeroblob(length(key) - 15) AS BLOB)",
+        "UPDATE txids SET key = CAST(substr(key, 16) || substr(key, 1, 15) AS BLOB)",
+        "UPDATE txids SET key = 'text'",
+        "UPDATE history SET key = 5",
+        "DELETE FROM history WHERE key = (SELECT min(key) FROM history)",
+    ],
+)
+def test_an_edit_of_a_row_with_many_keys_is_seen(book: Edited, statement: str) -> None:
+    pack_index(book.path)
+    book.edit(statement.replace("UPDATE", "UPDATE OR REPLACE"))
+    assert first_bad(book.path).rule == "index-row"
 
 
 def test_a_missing_index_row_is_named_with_its_entry(book: Edited) -> None:

@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from node.storage.rows import KEY_BYTES, KEYS_OF_ROW
+
 _TABLES: Final = {
     # Table: its key's columns, and the others. Left out is what the node notes for itself alone, and the
     # segments that an index is cut into.
@@ -22,6 +24,9 @@ _TABLES: Final = {
     "history": (("key",), ()),
     "named": (("name",), ("value",)),
 }
+
+
+_INDEX: Final = ("txids", "history")
 
 
 class Row(NamedTuple):
@@ -91,5 +96,18 @@ def _both(old: Path, new: Path) -> sqlite3.Connection:
 def _only_in(
     connection: sqlite3.Connection, one: str, other: str, table: str, columns: str, most: int
 ) -> list[tuple[Any, ...]]:
-    query = f"SELECT {columns} FROM {one}.{table} EXCEPT SELECT {columns} FROM {other}.{table} LIMIT ?"  # noqa: S608 - constants
+    here, there = _source(one, table), _source(other, table)
+    query = f"SELECT {columns} FROM {here} EXCEPT SELECT {columns} FROM {there} LIMIT ?"  # noqa: S608 - constants
     return connection.execute(query, (most,)).fetchall()
+
+
+def _source(book: str, table: str) -> str:
+    """Return where a table's rows come from: of the index its keys, however many stand in a row."""
+    if table not in _INDEX:
+        return f"{book}.{table}"
+    numbers = ", ".join(f"({number})" for number in range(KEYS_OF_ROW))
+    return f"""(
+        WITH piece (number) AS (VALUES {numbers})
+        SELECT substr(t.key, number * {KEY_BYTES} + 1, {KEY_BYTES}) AS key FROM {book}.{table} AS t
+        JOIN piece ON number * {KEY_BYTES} < length(t.key)
+    )"""  # noqa: S608 - constants

@@ -13,13 +13,15 @@ from node.storage import bulk, schema
 from node.storage.faults import fault_of
 from node.storage.port import BlockRecord
 from node.storage.reading import ReadOnlyBook
-from node.storage.rows import PREFIX_BYTES, place_of_key
+from node.storage.rows import KEY_BYTES, PREFIX_BYTES, keys_of_row, place_of_key
 
 _ROWS_AT_ONCE: Final = 500
+_KEYS: Final = f"ifnull(sum((length(key) + {KEY_BYTES - 1}) / {KEY_BYTES}), 0)"
+"""Counts keys; where bytes were added to a row, or taken from a packed one, another number."""
 
 
 class Totals(NamedTuple):
-    """Rows of the tables whose every row has a meaning."""
+    """Keys of the index, and rows of accounts."""
 
     txids: int
     history: int
@@ -51,28 +53,28 @@ def missing_keys(book: ReadOnlyBook, table: str, height: int, keys: Sequence[byt
 def txid_prefixes(book: ReadOnlyBook, height: int) -> dict[int, bytes]:
     """Return position -> first 8 bytes of the txid that the index has for the block at `height`."""
     prefixes = {}
-    for (key,) in book.ask("SELECT key FROM txids WHERE segment = ?", _segment_at(book, height)):
-        place = place_of_key(key)
-        if place.height == height:
-            prefixes[place.position] = key[:PREFIX_BYTES]
+    query = "SELECT key FROM txids WHERE segment = ? AND typeof(key) = 'blob'"
+    for (row,) in book.ask(query, _segment_at(book, height)):
+        for key in keys_of_row(row):
+            place = place_of_key(key)
+            if place.height == height:
+                prefixes[place.position] = key[:PREFIX_BYTES]
     return prefixes
 
 
 def totals(book: ReadOnlyBook) -> Totals:
-    """Return how many rows there are; reads each."""
-    query = (
-        "SELECT (SELECT count(*) FROM txids), (SELECT count(*) FROM history), (SELECT count(*) FROM accounts)"
+    """Return how many there are; reads each."""
+    txids, history = (
+        book.ask(f"SELECT {_KEYS} FROM {table}")[0][0]  # noqa: S608 - constants
+        for table in ("txids", "history")
     )
-    return Totals(*book.ask(query)[0])
+    return Totals(txids, history, book.ask("SELECT count(*) FROM accounts")[0][0])
 
 
 def miscounted_segment(book: ReadOnlyBook) -> int | None:
     """Return a segment of the index whose counter is not the number of its txids."""
-    query = """
-        SELECT id FROM segments
-        WHERE txids IS NOT (SELECT count(*) FROM txids AS t WHERE t.segment = segments.id) LIMIT 1
-    """
-    return _first(book, query)
+    counted = f"SELECT {_KEYS} FROM txids AS t WHERE t.segment = segments.id"  # noqa: S608 - constants
+    return _first(book, f"SELECT id FROM segments WHERE txids IS NOT ({counted}) LIMIT 1")  # noqa: S608
 
 
 def misplaced_leaf(book: ReadOnlyBook) -> int | None:

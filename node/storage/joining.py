@@ -9,14 +9,15 @@ from typing import Final
 from node.ledger.errors import Rule, RuleBroken
 from node.storage import bulk
 from node.storage.port import Batch, Place, Switch
-from node.storage.rows import BlockKeys, keys_of_block, keys_of_stored, pack_place
+from node.storage.rows import KEY_BYTES, KEYS_OF_ROW, BlockKeys, keys_of_block, keys_of_stored, pack_place
 
 SEGMENT_TXIDS: Final = 16_384
 """Of a segment of the index, at most: some 1 MB of pages take all that is new.
 
-What is committed at once stands in one segment, however much it is: the many keys of a sync go into an empty
-one, the few of a block at the tip to those of the blocks before.
+The few of a block at the tip go to those of the blocks before; the many of a sync make a new one.
 """
+PACKED_FROM: Final = 4_096
+"""Txids that are committed at once and make a segment of their own, with many keys to a row."""
 _KEYS_AT_ONCE: Final = 200_000
 """Index keys gathered before they are written: a long switch needs no more memory than a short one."""
 _FOLLOW: Final = """
@@ -30,6 +31,11 @@ _ABOVE: Final = (
     "SELECT height, header, raw FROM main JOIN blocks USING (id) LEFT JOIN bodies USING (id) "
     "WHERE height > ? ORDER BY height"
 )
+_LAST_SEGMENT: Final = """
+    SELECT id, txids, (SELECT length(key) FROM txids WHERE segment = id ORDER BY key LIMIT 1)
+    FROM segments ORDER BY id DESC LIMIT 1
+"""
+"""With the bytes of its first row: there is more than one key in it where the segment is packed."""
 # {table} is one of two names, never input.
 _DROP_SEGMENTS: Final = "DELETE FROM {table} WHERE segment > ?"
 _DROP_KEYS: Final = "DELETE FROM {table} WHERE segment = ? AND substr(key, 9) >= ?"
@@ -38,9 +44,15 @@ _DROP_KEYS: Final = "DELETE FROM {table} WHERE segment = ? AND substr(key, 9) >=
 class MainChain:
     """Tables `main`, `segments`, `txids` and `history`, through the writer's connection."""
 
-    def __init__(self, connection: sqlite3.Connection, segment_txids: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        segment_txids: int = SEGMENT_TXIDS,
+        packed_from: int = PACKED_FROM,
+    ) -> None:
         self._connection = connection
         self._segment_txids = segment_txids
+        self._packed_from = packed_from
         self._gathered = BlockKeys([], [])
         """Of blocks that join, until it is written."""
         self._first_height = 0
@@ -82,9 +94,9 @@ class MainChain:
         dropped = {}
         for table in ("txids", "history"):
             self._connection.execute(_DROP_SEGMENTS.format(table=table), (segment,))
-            dropped[table] = self._connection.execute(
-                _DROP_KEYS.format(table=table), (segment, above)
-            ).rowcount
+            bulk.unpack_rows(self._connection, table, segment)
+            found = self._connection.execute(_DROP_KEYS.format(table=table), (segment, above))
+            dropped[table] = found.rowcount
         self._connection.execute("DELETE FROM segments WHERE id > ?", (segment,))
         self._count(segment, -dropped["txids"])
 
@@ -98,21 +110,27 @@ class MainChain:
 
     def _write(self) -> None:
         keys, self._gathered = self._gathered, BlockKeys([], [])
-        if keys.txids:
-            segment = self._segment_for(self._first_height, len(keys.txids))
-            bulk.add_keys(self._connection, "txids", segment, keys.txids)
-            bulk.add_keys(self._connection, "history", segment, keys.history)
-            self._count(segment, len(keys.txids))
+        txids = len(keys.txids)
+        if not txids:
+            return
+        segment = self._segment_for(self._first_height, txids)
+        to_a_row = KEYS_OF_ROW if txids >= self._packed_from else 1
+        bulk.add_keys(self._connection, "txids", segment, keys.txids, to_a_row)
+        bulk.add_keys(self._connection, "history", segment, keys.history, to_a_row)
+        self._count(segment, txids)
 
     def _segment_for(self, height: int, txids: int) -> int:
-        """Return the segment for blocks that join from `height` on: the last if it has room, or a new one."""
-        query = "SELECT id, txids FROM segments ORDER BY id DESC LIMIT 1"
-        last: tuple[int, int] | None = self._connection.execute(query).fetchone()
-        if last is not None and (last[1] == 0 or last[1] + txids <= self._segment_txids):
-            return last[0]
-        new = (0, 0) if last is None else (last[0] + 1, height)
-        self._connection.execute("INSERT INTO segments VALUES (?, ?, 0)", new)
-        return new[0]
+        """Return the segment for so many txids of blocks from `height` on: the last one, or a new one."""
+        last = self._connection.execute(_LAST_SEGMENT).fetchone()
+        if last is None:
+            return self._new_segment(0, 0)
+        segment, held, width = last
+        has_room = txids < self._packed_from and width == KEY_BYTES and held + txids <= self._segment_txids
+        return int(segment) if has_room or not held else self._new_segment(segment + 1, height)
+
+    def _new_segment(self, segment: int, first_height: int) -> int:
+        self._connection.execute("INSERT INTO segments VALUES (?, ?, 0)", (segment, first_height))
+        return segment
 
     def _count(self, segment: int, txids: int) -> None:
         self._connection.execute("UPDATE segments SET txids = txids + ? WHERE id = ?", (txids, segment))

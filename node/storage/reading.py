@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,7 @@ from node.storage.rows import (
     BadRow,
     account_of_row,
     hash_tail,
+    keys_of_row,
     pack_place,
     place_of_key,
     record_of_row,
@@ -31,6 +33,8 @@ from node.storage.rows import (
 
 _CACHE_KIB: Final = 8_192
 _ROWS_AT_ONCE: Final = 500
+_END: Final = Place(2**53, 0)
+"""Beyond every place."""
 
 _RECORD: Final = f"SELECT {RECORD_COLUMNS} FROM blocks WHERE "  # noqa: S608 - a constant
 _MAIN: Final = (
@@ -40,13 +44,17 @@ _MAIN: Final = (
 _HEADERS: Final = (
     "SELECT height, header, tail FROM main JOIN blocks USING (id) WHERE height >= ? ORDER BY height LIMIT ?"
 )
-_PLACES: Final = (
-    "SELECT key FROM segments CROSS JOIN txids ON segment = segments.id WHERE key >= ? AND key <= ?"
-)
-_HISTORY: Final = (
-    "SELECT key FROM segments CROSS JOIN history ON segment = segments.id "
-    "WHERE first_height <= ? AND key >= ? AND key < ? ORDER BY segments.id DESC, key DESC LIMIT ?"
-)
+# {table} is one of two names, never input. Of each segment come the rows that begin in the range, and the
+# last one that begins below it.
+_ROWS: Final = """
+    SELECT key FROM segments CROSS JOIN {table} ON segment = segments.id
+    WHERE first_height <= :height AND key < :end AND key >= ifnull(
+        (SELECT max(b.key) FROM {table} AS b WHERE b.segment = segments.id AND b.key < :first), :first
+    )
+    ORDER BY segments.id DESC, key DESC
+"""
+_PLACES: Final = _ROWS.format(table="txids")
+_HISTORY: Final = _ROWS.format(table="history")
 
 
 class Counts(NamedTuple):
@@ -146,16 +154,25 @@ class ReadOnlyBook:
 
     def places_of(self, txid: bytes) -> list[Place]:
         """Return candidates for an entry or coinbase leaf on the main chain."""
-        prefix = txid[:PREFIX_BYTES]
-        rows = self.ask(_PLACES, prefix + bytes(PLACE_BYTES), prefix + b"\xff" * PLACE_BYTES)
-        return [place_of_key(key) for (key,) in rows]
+        return sorted(self._places(_PLACES, txid, _END))
 
     def history_of(self, key: bytes, before: Place, limit: int) -> list[Place]:
         """Return places before `before`, newest first, at most `limit`, that may touch the account."""
-        prefix = key[:PREFIX_BYTES]
-        end = prefix + pack_place(before)
-        rows = self.ask(_HISTORY, before.height, prefix + bytes(PLACE_BYTES), end, limit)
-        return [place_of_key(found) for (found,) in rows]
+        return list(islice(self._places(_HISTORY, key, before), limit))
+
+    def _places(self, query: str, of: bytes, before: Place) -> Iterator[Place]:
+        """Yield the places before `before` that the index has for these first 8 bytes, newest first."""
+        prefix = of[:PREFIX_BYTES]
+        first, end = prefix + bytes(PLACE_BYTES), prefix + pack_place(before)
+        values = {"height": before.height, "first": first, "end": end}
+        try:
+            with closing(self._connection.execute(query, values)) as rows:
+                for (row,) in rows:
+                    if type(row) is bytes and prefix in row:  # an edited one may be of any type
+                        found = [key for key in keys_of_row(row) if first <= key < end]
+                        yield from map(place_of_key, reversed(found))
+        except sqlite3.Error as error:
+            raise fault_of(error, self.path) from error
 
     def value(self, name: str) -> bytes | None:
         """Return a small named value."""

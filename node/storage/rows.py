@@ -4,6 +4,9 @@ The index has two tables of 15-byte keys: 8 bytes of a txid (or of an account's 
 height u32 and position u24, big-endian. Keys with the same 8 bytes are candidates, and whoever asks looks at
 the entry itself. A key belongs to a *segment*, a range of heights with some thousands of entries: new keys
 gather in few pages whatever the length of the chain, and a look-up probes each segment.
+
+A row holds one key, or, in a segment that was written at once, up to KEYS_OF_ROW of them side by side. Rows
+of a segment ascend and so do the keys in them: a key is in the last row that begins with it or below it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from node.storage.port import BlockRecord, Place, Standing
 PREFIX_BYTES: Final = 8
 PLACE_BYTES: Final = 7
 KEY_BYTES: Final = PREFIX_BYTES + PLACE_BYTES
+KEYS_OF_ROW: Final = 16
+"""At most. More would save little, and make the inner pages of the tables wide."""
 # Of an entry: behind the heads of the array and the bin, and the version, come 32 bytes; then a head again.
 _SENDER: Final = slice(4, 36)
 _RECIPIENT: Final = slice(38, 70)
@@ -173,6 +178,11 @@ def pack_place(place: Place) -> bytes:
     """Return the last 7 bytes of a key; a place beyond what is possible is brought back to the last."""
     height, position = min(place.height, _MAX_HEIGHT), min(place.position, _MAX_POSITION)
     return height.to_bytes(4, "big") + position.to_bytes(3, "big")
+
+
+def keys_of_row(row: bytes) -> list[bytes]:
+    """Return the keys of a row of the index."""
+    return [row[at : at + KEY_BYTES] for at in range(0, len(row), KEY_BYTES)]
 
 
 def place_of_key(key: bytes) -> Place:

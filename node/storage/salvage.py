@@ -125,7 +125,8 @@ class DamagedBook:
 
     def has_leaf(self, leaf: bytes, place: Place) -> bool:
         """Tell whether the index has a leaf of this hash at this place."""
-        return bool(self._ask("SELECT 1 FROM txids WHERE key = ?", leaf[:PREFIX_BYTES] + pack_place(place)))
+        key = leaf[:PREFIX_BYTES] + pack_place(place)
+        return bool(self._ask("SELECT 1 FROM txids WHERE instr(key, ?) LIMIT 1", key))
 
     def values(self) -> dict[str, bytes]:
         """Return the small named values."""

@@ -37,7 +37,7 @@ class Schema:
 
 
 CURRENT: Final = Schema(
-    version=1,
+    version=2,
     create=(
         # What the book is: `network_id` and `parameters`, the encoded ones.
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -60,7 +60,7 @@ CURRENT: Final = Schema(
             key BLOB PRIMARY KEY, balance INTEGER NOT NULL, nonce INTEGER NOT NULL
         ) WITHOUT ROWID
         """,
-        # The index over the main chain, with keys as in rows.py; `txids` is how many a segment holds.
+        # The index over the main chain, with rows as in rows.py; `txids` is how many a segment holds.
         """
         CREATE TABLE segments (
             id INTEGER PRIMARY KEY, first_height INTEGER NOT NULL, txids INTEGER NOT NULL
@@ -71,7 +71,8 @@ CURRENT: Final = Schema(
         # Small values that the core keeps by name.
         "CREATE TABLE named (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     ),
-    upgrades=MappingProxyType({}),
+    # In version 1 every key of the index had a row of its own, as it still may have.
+    upgrades=MappingProxyType({1: ()}),
 )
 
 

@@ -17,7 +17,7 @@ from node.ledger.errors import RuleBroken
 from node.ledger.state import AccountState
 from node.storage import bulk
 from node.storage.faults import damaged, fault_of
-from node.storage.joining import SEGMENT_TXIDS, MainChain
+from node.storage.joining import MainChain
 from node.storage.port import Batch
 from node.storage.rows import Row, row_of_record
 
@@ -29,13 +29,11 @@ _NEW_STANDING: Final = "ON CONFLICT (id) DO UPDATE SET standing = excluded.stand
 class SqliteWriter:
     """Satisfies port.Writer."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, path: Path, segment_txids: int = SEGMENT_TXIDS
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         """Take over a connection in autocommit mode to a book that is in order; see `sqlite.open_book`."""
         self.connection = connection
         self._path = path
-        self._main = MainChain(connection, segment_txids)
+        self._main = MainChain(connection)
 
     def commit(self, batches: Iterable[Batch]) -> None:
         """Make the batches durable in one transaction. Raises BookFault; nothing of them was written then."""

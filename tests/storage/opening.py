@@ -48,8 +48,9 @@ class InSqlite:
         """Crash, and start again."""
         self.close()
         book = open_book(self._path, self._parameters)
-        # Many small segments, so that blocks leave and join across them.
+        # Many small segments, some of them packed, so that blocks leave and join across them.
         book.writer._main._segment_txids = 4
+        book.writer._main._packed_from = 6
         self._book, self.store, self.writer = book, book.store, book.writer
 
     def check(self, txids: int, touched: int) -> None:

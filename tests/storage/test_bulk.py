@@ -45,6 +45,33 @@ def test_any_number_of_keys_is_put_and_found(connection: sqlite3.Connection, cou
         bulk.add_keys(connection, "txids", 2, keys[:1])
 
 
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 300, 40_000])
+def test_keys_that_share_rows_are_found_and_get_rows_of_their_own(
+    connection: sqlite3.Connection, count: int
+) -> None:
+    dice = random.Random(count)
+    keys = [dice.randbytes(15) for _ in range(count)]
+    bulk.add_keys(connection, "history", 7, keys, to_a_row=16)
+    assert connection.execute("SELECT count(*) FROM history").fetchall() == [(-(-count // 16),)]
+    others = [dice.randbytes(15) for _ in range(300)]
+    others += [keys[0][:14] + bytes([keys[0][14] ^ 1]), bytes(15), b"\xff" * 15]
+    assert bulk.missing_keys(connection, "history", 7, keys + others) == others
+    bulk.unpack_rows(connection, "history", 7)
+    found = connection.execute("SELECT segment, key FROM history ORDER BY key").fetchall()
+    assert found == [(7, key) for key in sorted(keys)]
+
+
+def test_a_key_in_another_row_than_its_own_is_missing(connection: sqlite3.Connection) -> None:
+    keys = [bytes([number]) * 15 for number in range(1, 33)]
+    bulk.add_keys(connection, "txids", 0, keys, to_a_row=16)
+    moved = b"".join([*keys[16:31], keys[3]])
+    connection.execute("UPDATE txids SET key = ? WHERE key > ?", (moved, keys[16]))
+    connection.execute(
+        "UPDATE txids SET key = ? WHERE key < ?", (b"".join([*keys[:3], *keys[4:16]]), keys[1])
+    )
+    assert bulk.missing_keys(connection, "txids", 0, keys) == [keys[3], keys[31]]
+
+
 def test_accounts_are_set_and_absent_ones_taken_out(connection: sqlite3.Connection) -> None:
     dice = random.Random(4)
     first = {dice.randbytes(32): Account(dice.randrange(2**53), dice.randrange(2**53)) for _ in range(300)}

@@ -111,11 +111,11 @@ def test_where_there_is_no_book_it_says_so(tmp_path: Path) -> None:
 
 
 def test_newer_older_and_foreign_files_are_refused(path: Path) -> None:
-    edit(path, "PRAGMA user_version = 2")
+    edit(path, "PRAGMA user_version = 3")
     with pytest.raises(NewerBook):
         open_read_only(path)
-    edit(path, "PRAGMA user_version = 0")
-    with pytest.raises(BookFault, match=r"older version \(schema 0\): start its node once"):
+    edit(path, "PRAGMA user_version = 1")
+    with pytest.raises(BookFault, match=r"older version \(schema 1\): start its node once"):
         open_read_only(path)
     edit(path, "PRAGMA application_id = 5")
     with pytest.raises(NotABook):
@@ -123,6 +123,20 @@ def test_newer_older_and_foreign_files_are_refused(path: Path) -> None:
     path.write_bytes(b"my diary")
     with pytest.raises(Damaged):
         open_read_only(path)
+
+
+@pytest.mark.parametrize("value", ["'text'", "5", "zeroblob(7)", "x''"])
+def test_a_row_of_the_index_that_holds_no_keys_is_passed_over(path: Path, value: str) -> None:
+    book = open_read_only(path)
+    tip = book.tip()
+    (place,) = book.history_of(ANN.public, Place(tip.height + 1, 0), 1)
+    for table in ("txids", "history"):
+        lowest = f"(SELECT min(key) FROM {table})"  # noqa: S608 - of this list
+        edit(path, f"UPDATE {table} SET key = {value} WHERE key = {lowest}")  # noqa: S608 - of these lists
+    assert book.places_of(b"\xff" * 32) == book.places_of(bytes(32)) == []
+    assert book.history_of(b"\xff" * 32, Place(tip.height + 1, 0), 1) == []
+    assert book.history_of(ANN.public, Place(tip.height + 1, 0), 1) == [place]
+    book.close()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_file_says_whose_it_is(tmp_path: Path) -> None:
     path = filled_book(tmp_path, *sample_chain(1))
     header = path.read_bytes()[:100]
     assert header[68:72] == b"INDB"
-    assert header[60:64] == (1).to_bytes(4, "big")
+    assert header[60:64] == (2).to_bytes(4, "big")
 
 
 def test_every_commit_is_synced(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_networks_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_a_newer_book_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = filled_book(tmp_path, *sample_chain(1))
     edit(path, "PRAGMA user_version = 7")
-    assert "schema 7, this one knows 1): update this program" in refused(path, NewerBook)
+    assert "schema 7, this one knows 2): update this program" in refused(path, NewerBook)
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
@@ -182,11 +182,11 @@ def test_what_is_wrong_at_the_tip_is_seen_at_once(tmp_path: Path, statement: str
 
 TWO = replace(
     CURRENT,
-    version=3,
+    version=4,
     create=(*CURRENT.create, "CREATE TABLE votes (id INTEGER PRIMARY KEY)"),
     upgrades={
-        1: ("CREATE TABLE votes (id INTEGER PRIMARY KEY)", "INSERT INTO votes VALUES (1)"),
-        2: ("UPDATE votes SET id = id + 10",),
+        2: ("CREATE TABLE votes (id INTEGER PRIMARY KEY)", "INSERT INTO votes VALUES (1)"),
+        3: ("UPDATE votes SET id = id + 10",),
     },
 )
 """Made up: two steps on from today's."""
@@ -203,26 +203,39 @@ def test_an_older_book_is_brought_up_step_by_step(tmp_path: Path) -> None:
     chain, built = sample_chain(2)
     path = filled_book(tmp_path, chain, built)
     book = open_book(path, PARAMETERS, tables=TWO)
-    assert "brought up from schema 1 to 3" in book.notices[0]
+    assert "brought up from schema 2 to 4" in book.notices[0]
     assert book.reader.ask("SELECT id FROM votes") == [(11,)]
     assert book.store.tip().hash == built[-1].hash
     book.close()
-    assert version_of(path) == 3
+    assert version_of(path) == 4
 
 
 def test_a_way_up_that_fails_leaves_the_book_as_it_was(tmp_path: Path) -> None:
     path = filled_book(tmp_path, *sample_chain(2))
-    broken = replace(TWO, upgrades={1: TWO.upgrades[1], 2: ("UPDATE nothing SET id = 1",)})
+    broken = replace(TWO, upgrades={2: TWO.upgrades[2], 3: ("UPDATE nothing SET id = 1",)})
     with pytest.raises(BookFault):
         open_book(path, PARAMETERS, tables=broken)
-    assert version_of(path) == 1
+    assert version_of(path) == 2
     open_book(path, PARAMETERS).close()
+
+
+def test_a_book_of_version_1_goes_on_as_it_is(tmp_path: Path) -> None:
+    chain, built = sample_chain(4)
+    path = filled_book(tmp_path, chain, built[:3])
+    edit(path, "PRAGMA user_version = 1")
+    book = open_book(path, PARAMETERS)
+    assert "brought up from schema 1 to 2" in book.notices[0]
+    connect(book.store, book.writer, chain, built[3:])
+    for block in built:
+        for position, entry in enumerate(block.entries, 1):
+            assert book.store.places_of(entry.txid) == [Place(block.height, position)]
+    book.close()
 
 
 def test_a_version_that_never_was_is_refused(tmp_path: Path) -> None:
     path = filled_book(tmp_path, *sample_chain(2))
-    with pytest.raises(Damaged, match="schema 1 never was"):
-        open_book(path, PARAMETERS, tables=replace(TWO, upgrades={2: TWO.upgrades[2]}))
+    with pytest.raises(Damaged, match="schema 2 never was"):
+        open_book(path, PARAMETERS, tables=replace(TWO, upgrades={3: TWO.upgrades[3]}))
 
 
 # ---------------------------------------------------------------------------------------------- writing
