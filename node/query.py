@@ -39,8 +39,8 @@ MAX_BLOCKS: Final = 100
 MAX_ENTRIES: Final = 1_000
 """Entries of a history, or waiting ones, in one answer."""
 
-_PLACES: Final = 256
-"""Places fetched from the index at a time."""
+_PLACES: Final = 64
+"""Places fetched from the index at a time: few are wanted, mostly."""
 
 
 class BookDamaged(Exception):

@@ -37,6 +37,7 @@ _END: Final = Place(2**53, 0)
 """Beyond every place."""
 
 _RECORD: Final = f"SELECT {RECORD_COLUMNS} FROM blocks WHERE "  # noqa: S608 - a constant
+_MAIN_AT: Final = f"SELECT {RECORD_COLUMNS} FROM main LEFT JOIN blocks USING (id) WHERE height = ?"  # noqa: S608 - a constant
 _MAIN: Final = (
     f"SELECT height, {RECORD_COLUMNS} FROM main JOIN blocks USING (id) "  # noqa: S608 - a constant
     "WHERE height >= ? ORDER BY height LIMIT ?"
@@ -103,8 +104,10 @@ class ReadOnlyBook:
 
     def main_at(self, height: int) -> BlockRecord | None:
         """Return the main chain's block at this height, None above the tip."""
-        block_id = self.main_id(height)
-        return None if block_id is None else self.record(block_id)
+        for row in self.ask(_MAIN_AT, height):
+            # Where the tree lacks it there are no columns, and whoever looks for the block says so.
+            return self.record(row[0]) if row[1] is None else self._record_of(row)
+        return None
 
     def main_id(self, height: int) -> int | None:
         """Return the id of the main chain's block at this height, None above the tip."""
