@@ -333,7 +333,7 @@ class Core:
         self.gossip.tick(now)
         if now.mono_ms >= self._save_pending_ms:
             self._save_pending_ms = now.mono_ms + SAVE_PENDING_MS
-            if self._aftermath.has_changed_pending:
+            if self._aftermath.has_changed_pending or self.intake.has_journalled_in_vain:
                 self._save_pending()
         if now.mono_ms >= self._save_peers_ms:
             self._save_peers_ms = now.mono_ms + SAVE_PEERS_MS
@@ -364,7 +364,7 @@ class Core:
     def _save_pending(self) -> None:
         if self.intake.restoring() or self._aftermath.is_moving:
             return  # what was saved before, and noted of switches, holds more than is known now
-        self._aftermath.has_changed_pending = False
+        self._aftermath.has_changed_pending = self.intake.has_journalled_in_vain = False
         self.out.emit(SavePending(dump(self.mempool, self.network_id)))
         self.chain.pending_saved()
 

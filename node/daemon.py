@@ -189,6 +189,7 @@ class Daemon:
             read_clock(),
             peer_book=self._read_saved(PEERS_NAME),
         )
+        self._core.out.ahead = self._disk.put
         self._disk.start()
         self._pooling = self._spawn(self._pool.run())
         self._watchers = [self._spawn(self._watch_space()), self._spawn(self._watch_hashrate())]

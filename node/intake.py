@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from node.checks import SignatureChecks
-from node.events import Answer, Level, Notice, Now
+from node.events import NOTHING, Answer, Level, Notice, Now
 from node.gossip import Gossip
 from node.ledger import rules
 from node.ledger.entry import Entry, decode_entry
@@ -43,6 +43,9 @@ class _Submission:
     results: list[object]
     missing: int
     journal: list[bytes]
+    """Entries that are to be there before the answer leaves."""
+    after: int = NOTHING
+    """The batch that has its one entry in the journal already."""
 
 
 class _Asker(NamedTuple):
@@ -81,6 +84,8 @@ class Intake:
         """Where a name may stand that need not be fetched; views, which are asked in C."""
         self.verified = Verified()
         """Names of entries whose signatures were checked."""
+        self.has_journalled_in_vain = False
+        """Until whoever saves the pending entries, which empties the journal, has seen it."""
         self.added: Callable[[Entry, int | None, bool, Now], None] = lambda *_: None
         """Called with each entry that is pending now, the connection it came from, and whether it is own."""
 
@@ -163,6 +168,8 @@ class Intake:
             entry = self._submit_one(_Asker(submission, index), raw, now, replace=replace)
             if entry is not None:
                 held.append(entry)
+        if held and len(raws) == 1:
+            self._journal_ahead(held[0], submission)
         self._check(held, now)
         if not raws:
             self._answer(submission)
@@ -186,6 +193,18 @@ class Intake:
             return None
         held = Held(entry, own=True, received_ms=now.wall_ms, origin=0, replace=replace)
         return entry if self._hold(held, now) else None
+
+    def _journal_ahead(self, entry: Entry, submission: _Submission) -> None:
+        """Have the disk write an entry that came alone while its signature is verified.
+
+        Where no older one of its sender is being checked, the verdict comes in the same step, so that nothing
+        else can refuse it any more: what was refused must never come back. One with a bad signature is in the
+        journal for nothing; no start takes it from there.
+        """
+        if self._in_check.is_next(entry):
+            batch = self._out.batch()
+            batch.journal.append(entry.raw)
+            submission.after = self._out.stage_ahead(batch)
 
     def restore(self, saved: Sequence[Saved], now: Now) -> None:
         """Take entries that were pending when the node stopped, and check them again, in parts.
@@ -260,6 +279,9 @@ class Intake:
                 self._sessions.fault(
                     held.origin, broken.rule, 100, f"entry {_short(entry)}: {broken.detail}", now
                 )
+            self.has_journalled_in_vain |= any(
+                one.submission.after for one in self._askers.get(entry.txid, ())
+            )
             hint = "it was changed after it was signed, or signed for another network"
             self._answer_askers(entry, _refusal(broken.rule, broken.detail, hint))
             return
@@ -282,7 +304,8 @@ class Intake:
             return
         self._tell_added(held, len(added.evicted))
         for asker in askers:
-            asker.submission.journal.append(entry.raw)
+            if asker.submission.after == NOTHING:
+                asker.submission.journal.append(entry.raw)
         if askers:
             self._answer_askers(entry, entry.txid.hex())
         self.added(entry, held.origin if held.origin > 0 else None, own, now)
@@ -326,7 +349,7 @@ class Intake:
             self._answer(submission)
 
     def _answer(self, submission: _Submission) -> None:
-        after = self._out.durable
+        after = submission.after or self._out.durable
         if submission.journal:
             batch = self._out.batch()
             batch.journal.extend(submission.journal)

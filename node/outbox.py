@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from node.events import NOTHING, Answer, Effect, Level, Notice, Persist, Send
 from node.storage.port import Batch, Store
@@ -35,6 +35,8 @@ class Outbox:
         """The last batch staged."""
         self.durable = NOTHING
         """The last batch known to be on disk."""
+        self.ahead: Callable[[Persist], None] | None = None
+        """Takes what is staged ahead in the middle of a step; without it, that leaves with all the rest."""
         self.entries_in_flight = 0
         """What the batches weigh that are not durable yet, in entries: the chain is held back by it."""
 
@@ -52,9 +54,18 @@ class Outbox:
         self.latest = batch.number
         self.entries_in_flight += entries
         self._in_flight.append((batch.number, entries))
-        self._store.stage(batch)
+        if batch.touches_book:
+            self._store.stage(batch)
         self._effects.append(Persist(batch))
         return batch.number
+
+    def stage_ahead(self, batch: Batch) -> int:
+        """Stage a batch that the disk may begin with before the step is over, unless something goes first."""
+        number = self.stage(batch)
+        if self.ahead is not None and len(self._effects) == 1:
+            self._effects.clear()
+            self.ahead(Persist(batch))
+        return number
 
     def persisted(self, number: int) -> None:
         """Let go of what waited for this batch and those before it."""

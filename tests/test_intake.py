@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from node.checks import SignatureChecks
-from node.events import Answer, CheckSignatures, Effect, Now
+from node.events import Answer, CheckSignatures, Effect, Now, Persist
 from node.intake import Intake
 from node.ledger import signature
 from node.ledger.entry import Entry
@@ -164,3 +164,72 @@ def test_an_answer_waits_until_the_entry_is_in_the_journal() -> None:
     assert not [effect for effect in world.out.drain() if isinstance(effect, Answer)]
     world.out.persisted(world.out.latest)
     assert [effect for effect in world.out.drain() if isinstance(effect, Answer)]
+
+
+def forged(entry: Entry) -> bytes:
+    return entry.raw[:-1] + bytes([entry.raw[-1] ^ 1])
+
+
+def test_an_entry_that_comes_alone_is_with_the_disk_before_its_signature_is_looked_at() -> None:
+    world = World()
+    handed: list[Persist] = []
+
+    def take(persist: Persist) -> None:
+        handed.append(persist)
+        assert not len(world.mempool), "the disk has it, and the core has not come to a verdict"
+
+    world.out.ahead = take
+    entry = world.entries(1)[0]
+    world.intake.submit(1, [entry.raw], NOW, replace=False)
+    assert [persist.batch.journal for persist in handed] == [[entry.raw]]
+    assert len(world.mempool) == 1
+    effects = world.out.drain()
+    assert not [effect for effect in effects if isinstance(effect, (Answer, Persist))]
+    world.out.persisted(world.out.latest)
+    assert world.out.drain() == [Answer(1, [entry.txid.hex()], handed[0].batch.number)]
+    assert not world.intake.has_journalled_in_vain
+
+
+def test_without_a_driver_that_wants_it_sooner_it_leaves_with_the_steps_rest_once() -> None:
+    world = World()
+    entry = world.entries(1)[0]
+    world.intake.submit(1, [entry.raw], NOW, replace=False)
+    persists = [effect for effect in world.out.drain() if isinstance(effect, Persist)]
+    assert [persist.batch.journal for persist in persists] == [[entry.raw]]
+
+
+def test_one_with_a_bad_signature_is_refused_and_no_start_takes_it_from_the_journal() -> None:
+    world = World()
+    raw = forged(world.entries(1)[0])
+    world.intake.submit(1, [raw], NOW, replace=False)
+    world.out.drain()
+    world.out.persisted(world.out.latest)
+    (answer,) = world.out.drain()
+    assert isinstance(answer, Answer)
+    assert "'code': 'entry-signature'" in str(answer.result)
+    assert world.intake.has_journalled_in_vain, "or nothing would ever empty the journal"
+    again = World()
+    again.intake.restore([Saved(raw, own=True, received_ms=1)], NOW)
+    again.check_all()
+    assert not len(again.mempool)
+
+
+def test_what_waits_for_an_older_one_of_its_sender_is_journalled_only_when_it_is_taken() -> None:
+    """Until then something else may refuse it, and what was refused must never come back."""
+    world = World()
+    ann = SENDERS[0]
+    older = [world.chain.entry(ann, key("shop"), 1) for _ in range(3)]
+    alone = world.chain.entry(ann, key("shop"), 1)
+    world.intake.submit(1, [entry.raw for entry in older], NOW, replace=False)
+    asked = world.out.drain()
+    world.intake.submit(2, [alone.raw], NOW, replace=False)
+    assert world.out.drain() == []
+    world.check(asked)
+    journals = [effect.batch.journal for effect in world.out.drain() if isinstance(effect, Persist)]
+    assert journals == [[entry.raw for entry in older], [alone.raw]]
+
+
+def test_what_is_refused_by_policy_never_reaches_the_journal() -> None:
+    world = World()
+    world.intake.submit(1, [world.chain.entry(key("nobody"), key("shop"), 1).raw], NOW, replace=False)
+    assert not [effect for effect in world.out.drain() if isinstance(effect, Persist)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node.events import Answer, Effect, Level, Notice, Persist, Refuse, Send
 from node.outbox import Outbox
 from node.storage.memory import memory_disk, open_memory
-from node.storage.port import Store
+from node.storage.port import Batch, Store
 from tests.building import EASY
 
 
@@ -49,6 +49,18 @@ def test_a_batch_is_read_at_once_and_sent_to_the_disk(out: Outbox) -> None:
     assert store.value("a") == b"1"
     assert out.drain() == [Persist(batch)]
     assert (out.latest, out.durable) == (1, 0)
+
+
+def test_a_batch_staged_ahead_is_handed_over_at_once_unless_something_goes_first(out: Outbox) -> None:
+    handed: list[Persist] = []
+    out.ahead = handed.append
+    first, second = out.batch(), Batch(2)
+    assert out.stage_ahead(first) == 1
+    assert (handed, out.drain()) == ([Persist(first)], [])
+    out.emit(Send(1, b"before"))
+    assert out.stage_ahead(second) == 2
+    assert handed == [Persist(first)]
+    assert out.drain() == [Send(1, b"before"), Persist(second)]
 
 
 def test_a_second_batch_of_the_same_number_is_our_own_mistake(out: Outbox) -> None:

@@ -89,6 +89,10 @@ class InCheck:
         else:
             queue.append(place)
 
+    def is_next(self, entry: Entry) -> bool:
+        """Tell whether an entry that is held waits for no older one of its sender."""
+        return self._queues[entry.sender][0].held.entry.txid == entry.txid
+
     def settle(self, txid: bytes, *, valid: bool) -> list[Checked]:
         """Note a verdict; return what is ready by it, in order of arrival.
 

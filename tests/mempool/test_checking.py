@@ -38,6 +38,15 @@ def test_an_entry_stays_until_its_verdict() -> None:
     assert len(in_check) == 0
 
 
+def test_the_next_of_a_sender_waits_for_no_older_one() -> None:
+    first, second, other = held(ANN, 0), held(ANN, 1), held(BOB, 0)
+    in_check = holding(first, second, other)
+    assert [in_check.is_next(one.entry) for one in (first, second, other)] == [True, False, True]
+    assert list(in_check.txids) == [one.entry.txid for one in (first, second, other)]
+    in_check.settle(first.entry.txid, valid=False)
+    assert in_check.is_next(second.entry)
+
+
 def test_one_senders_entries_come_back_in_order() -> None:
     first, second, third, other = held(ANN, 0), held(ANN, 1), held(ANN, 2), held(BOB, 0)
     in_check = holding(first, second, third, other)
