@@ -1,20 +1,21 @@
 """How long a syncing node keeps a client waiting, a miner searching beside it: `python -m benchmarks.lag`.
 
-A process of its own asks for `status` every 10 ms through the local socket, which the event loop answers.
-What counts is the time from when an answer was due to be asked for until it came, also where the asking
-itself was held up by the answer before; less what it takes on the idle node. The limit is by how much that
-same process was woken late, which is the machine's doing.
+A process of its own asks for `status` every 10 ms through the local socket, which the event loop answers, and
+does not wait for one answer before it asks again. What counts is the time from when an answer was due to be
+asked for until it came, less what it takes on the idle node. The limit is by how much that same process was
+woken late, which is the machine's doing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -109,11 +110,18 @@ class _Asking:
 def ask(path: Path) -> None:
     """Ask at each turn until standard input ends, then print what was seen; in a process of its own."""
     client = Client(path)
+    came: list[float] = []
+    hearing = threading.Thread(target=_hear, args=(client, came))
+    hearing.start()
     leaving = threading.Event()
     threading.Thread(target=_until_told, args=(leaving,), daemon=True).start()
     sys.stdout.write("connected\n")
     sys.stdout.flush()
-    waited, late = _ask_on(client, leaving)
+    due, asked = _ask_on(client, leaving)
+    client.wire.shutdown(socket.SHUT_WR)  # the node answers what it was asked, then hangs up
+    hearing.join()
+    waited = [round((end - begun) * 1e3, 3) for begun, end in zip(due, came, strict=True)]
+    late = [round((sent - begun) * 1e3, 3) for begun, sent in zip(due, asked, strict=True)]
     sys.stdout.write(json.dumps([waited, late]) + "\n")
 
 
@@ -122,19 +130,21 @@ def _until_told(leaving: threading.Event) -> None:
     leaving.set()
 
 
-def _ask_on(client: Client, leaving: threading.Event) -> tuple[Sequence[float], Sequence[float]]:
-    waited: list[float] = []
-    late: list[float] = []
-    due = time.perf_counter()
-    while not leaving.is_set():
-        ahead = due - time.perf_counter()
-        if ahead > 0:
-            time.sleep(ahead)
-            late.append(round((time.perf_counter() - due) * 1e3, 3))
-        client.call("status")
-        waited.append(round((time.perf_counter() - due) * 1e3, 3))
-        due += EVERY_S
-    return waited, late or [0.0]
+def _ask_on(client: Client, leaving: threading.Event) -> tuple[list[float], list[float]]:
+    """Return when each answer was due to be asked for, and when it was."""
+    due, asked = [time.perf_counter()], []
+    while True:
+        client.wire.sendall(request(len(due), "status", {}))
+        asked.append(time.perf_counter())
+        if leaving.wait(max(0.0, due[-1] + EVERY_S - time.perf_counter())):
+            return due, asked
+        due.append(due[-1] + EVERY_S)
+
+
+def _hear(client: Client, came: list[float]) -> None:
+    with contextlib.suppress(ConnectionError):
+        while client.read(PATIENCE_S) is not None:
+            came.append(time.perf_counter())
 
 
 def main() -> None:
