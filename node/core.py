@@ -163,6 +163,7 @@ class Core:
     def _guarded(self, do: Callable[[], None], now: Now) -> list[Effect]:
         """Do it, and what follows; a fault of this machine halts the node, and is nobody else's."""
         try:
+            self._conclude(now)
             do()
             self._work(now)
         except StorageFault as fault:
@@ -185,14 +186,20 @@ class Core:
         ]
         return min(time for time in times if time is not None)
 
-    def _work(self, now: Now) -> None:
-        """Advance the jobs by a slice, and draw the conclusions."""
-        more = self.relay.advance(_SLICE, now)
-        more |= self.chain.advance(now.wall_ms, _SLICE)
+    def _conclude(self, now: Now) -> None:
+        """Draw the conclusions of what the chain did in the last step, before anything else is looked at."""
         if self._aftermath.conclude(now):
             self.sync.schedule(now)
+
+    def _work(self, now: Now) -> None:
+        """Advance the jobs by a slice."""
+        more = self.relay.advance(_SLICE, now)
+        more |= self.chain.advance(now.wall_ms, _SLICE)
         more |= self._aftermath.advance(_SLICE)
-        self.mining.update(now)
+        if self.chain.outcomes:
+            more = True  # a block is on its way to the disk while the next step begins with what follows
+        else:
+            self.mining.update(now)
         if self.links.has_new_bans:
             self.links.has_new_bans = False
             self._save_peers_ms = min(self._save_peers_ms, now.mono_ms + SAVE_BANS_MS)

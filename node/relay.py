@@ -77,6 +77,8 @@ class _Part:
     """Nobody is asked for the whole block meanwhile."""
     work: Iterator[int] | None = None
     """What is being done; None while entries are awaited."""
+    is_new: bool = True
+    """It came in this step: what passes it on leaves before any more is done."""
 
 
 class Relay:
@@ -190,6 +192,9 @@ class Relay:
     def advance(self, budget: int, now: Now) -> bool:
         """Work on blocks that are put together, some `budget` entries; True where there is more to do."""
         for part in list(self._parts.values()):
+            if part.is_new:
+                part.is_new = False
+                continue
             while part.work is not None and budget > 0:
                 try:
                     budget -= next(part.work)

@@ -386,21 +386,27 @@ class Mempool:
         if not (self._pending or self._undone or self._winners):
             return settled  # nobody waits, as all through a first sync
         touched = dict.fromkeys(credited)
+        queues, has_past = self._queues, len(self._undone) + len(self._winners) > 0
         for entry in entries:
             touched[entry.sender] = touched[entry.recipient] = None
-            undone = self._undone.forget((entry.sender, entry.nonce))
-            if undone is not None and undone != entry.txid:
-                self._winners.note(undone, entry.txid)
-            self._winners.forget(entry.txid)
-            rival = self._at(entry)
-            if rival is not None:
-                self._settle(rival, entry, settled)
-        self._refresh(touched, account_of)
+            if has_past:
+                self._note_winner(entry)
+            queue = queues.get(entry.sender)
+            rival = queue.waiting.get(entry.nonce) if queue is not None else None
+            if queue is not None and rival is not None:
+                self._settle(rival, queue, entry, settled)
+        self._refresh(touched, account_of)  # ranks all whose entries were taken out
         return settled
 
-    def _settle(self, waiting: Entry, confirmed: Entry, settled: Settled) -> None:
+    def _note_winner(self, confirmed: Entry) -> None:
+        undone = self._undone.forget((confirmed.sender, confirmed.nonce))
+        if undone is not None and undone != confirmed.txid:
+            self._winners.note(undone, confirmed.txid)
+        self._winners.forget(confirmed.txid)
+
+    def _settle(self, waiting: Entry, queue: _Queue, confirmed: Entry, settled: Settled) -> None:
         """Take out the entry that waited under the nonce that `confirmed` has used."""
-        pending, _ = self._take(waiting)
+        pending = self._pull(waiting, queue)
         if waiting.txid != confirmed.txid:
             settled.conflicted.append(waiting)
             self._winners.note(waiting.txid, confirmed.txid)
@@ -515,6 +521,13 @@ class Mempool:
     def _take(self, entry: Entry) -> tuple[Pending, Account]:
         """Return the entry as it was pending, and its sender's account as last told."""
         queue = self._queues[entry.sender]
+        pending = self._pull(entry, queue)
+        if queue.nonces:
+            self._rank(entry.sender, queue)
+        return pending, queue.account
+
+    def _pull(self, entry: Entry, queue: _Queue) -> Pending:
+        """Take an entry out of its sender's queue; whoever calls this ranks the sender anew."""
         del queue.nonces[bisect_left(queue.nonces, entry.nonce)]
         del queue.waiting[entry.nonce]
         queue.cost -= _cost(entry)
@@ -522,11 +535,9 @@ class Mempool:
         self._own.pop(entry.txid, None)
         del self._classes[entry.fee.bit_length()][entry.txid]
         self._bytes -= len(entry.raw)
-        if queue.nonces:
-            self._rank(entry.sender, queue)
-        else:
+        if not queue.nonces:
             del self._queues[entry.sender]
-        return pending, queue.account
+        return pending
 
     def _refresh(self, keys: Iterable[bytes], account_of: AccountOf) -> None:
         """Look again at what these senders can pay."""

@@ -14,17 +14,17 @@ from node import events, frames
 from node.disk import Write
 from node.events import Effect, Notice
 from node.headers import PARKED_HEADERS
-from node.ledger.block import hash_header
+from node.ledger.block import decode_header, hash_header
 from node.ledger.entry import Entry
 from node.ledger.params import Parameters
-from node.messages import BlockMessage, Headers, Hello, Inventory, Kind, Message, Type
+from node.messages import BlockMessage, CompactBlock, Headers, Hello, Inventory, Kind, Message, Type
 from node.storage.port import Standing
 from tests.simulation.ledger import Block, Broken, Ledger, Unknown, hash_of
 from tests.simulation.machine import Machine
 from tests.simulation.network import most_unsent
 
-CLAIMS: Final = (Type.HELLO, Type.INVENTORY, Type.HEADERS, Type.BLOCK)
-"""Messages that tell of what must be durable."""
+CLAIMS: Final = (Type.HELLO, Type.INVENTORY, Type.HEADERS, Type.BLOCK, Type.COMPACT_BLOCK)
+"""Messages that tell of what must be durable; the last one only where the block is one's own."""
 BUSY: Final = (events.Again, events.Persist, events.CheckSignatures)
 """Effects after which a machine is not at rest."""
 DISK_TROUBLE: Final = ("is full", "I/O error", "Input/output error", "No space left on device")
@@ -72,6 +72,9 @@ def bounds(machine: Machine) -> Iterator[tuple[str, int, int]]:
     yield "refusals told", len(core.links._told_refusals), machine.build.max_peers
     yield "blocks asked for", len(core.sync._owner), 16 * len(core.sessions.every())
     yield "blocks in the window", len(core.sync._window), 1_024
+    yield "blocks put together", len(core.relay._parts), 8
+    yield "blocks passed on", len(core.relay._passed), 8
+    yield "blocks kept", len(core.relay._kept), 4
     yield "entries asked for", len(core.gossip._fetching._asked), 1_000 * len(core.sessions.every())
     most_unread = 2 * most_unsent(block_bytes)
     for session in core.sessions.every():
@@ -82,6 +85,13 @@ def bounds(machine: Machine) -> Iterator[tuple[str, int, int]]:
         yield "entries known to a peer", len(told.known), 20_000
         yield "entries to tell", len(told.to_tell), machine.build.pool_entries + 1_000
         yield "blocks to serve", len(told.to_serve), 64
+    for askers in core.relay._passed.values():
+        yield "who waits for entries of a block", len(askers), len(core.sessions.every())
+        for positions in askers.values():
+            yield "entries of a block waited for", len(positions), 1_000
+    for relayed in core.relay._peers.values():
+        yield "compact blocks remembered", len(relayed.sent) + len(relayed.came), 128
+        yield "entries of blocks asked of a peer", len(relayed.awaited), 8
     for asked in core.gossip._fetching._peers.values():
         yield "entries told of", len(asked.backlog), 60_000
         yield "entries asked of a peer", asked.asked, 1_000
@@ -110,6 +120,8 @@ class Seen:
     """Hashes of blocks whose bodies are durable."""
     tip: bytes = b""
     """As it was last looked at."""
+    has_moved: bool = False
+    """It had another tip at the last step; what follows for pending entries is drawn in the next."""
     work: int = 0
     """Of the heaviest valid block whose body is durable."""
     lost: dict[bytes, None] = field(default_factory=dict)
@@ -208,8 +220,9 @@ class Checkers:
                 self._blames(machine, effect)
         tip = machine.core.store.tip().hash
         seen = self.seen(machine)
-        is_same_tip = tip == seen.tip
-        if not is_same_tip:
+        is_same_tip = tip == seen.tip and not seen.has_moved
+        seen.has_moved = tip != seen.tip
+        if seen.has_moved:
             self._moved(machine, seen, tip)
         if machine.build.pool_entries < ROOMY:
             self._watch_pool(machine, seen, effects, is_same_tip=is_same_tip)
@@ -394,6 +407,8 @@ class Checkers:
                 hashes = [hash_header(raw) for raw in message.raws]
             case BlockMessage():
                 hashes = (hash_of(message.raw),)
+            case CompactBlock():
+                self._passes_on(machine, message)
             case Hello():
                 self._greets(machine, message)
         seen = self.seen(machine)
@@ -402,6 +417,16 @@ class Checkers:
                 raise Failure(
                     f"{machine.name}: tells a peer of block {block_hash.hex()[:8]}, which is not durable"
                 )
+
+    def _passes_on(self, machine: Machine, message: CompactBlock) -> None:
+        """See that a block which is not durable is somebody else's, and stands on one that is connected."""
+        block_hash = hash_header(message.header)
+        if block_hash in self.seen(machine).durable:
+            return
+        if machine.core.mining.is_own(block_hash):
+            raise Failure(f"{machine.name}: tells of its block {block_hash.hex()[:8]}, which is not durable")
+        if decode_header(message.header).previous not in self.ledger.at(machine.core.store.tip().hash).path:
+            raise Failure(f"{machine.name}: passes block {block_hash.hex()[:8]} on, which is not on its tip")
 
     def _greets(self, machine: Machine, hello: Hello) -> None:
         if hello.work > self.seen(machine).work:

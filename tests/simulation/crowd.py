@@ -66,6 +66,8 @@ class Terms:
     worth: int = 0
     """Bytes of entries that a node works through at each block, where these are more than `weight`."""
     discovery: bool = False
+    compact: bool = False
+    """Blocks go on by short ids; else whole, as between nodes that do not have that feature."""
 
 
 class CrowdFault(Exception):
@@ -203,6 +205,7 @@ class Crowd:
             clock_error_ms=-AGE_MS,  # the network begins now
             clock_drift_ppm=0,
             is_wrong=False,
+            is_older=not terms.compact,
         )
         medium = MemoryMedium(self.parameters)
         machine = Machine(build, around, medium, Random(f"{terms.seed} machine {number}"))

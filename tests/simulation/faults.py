@@ -82,6 +82,8 @@ class Faults:
     newer: int = 0
     """Share of nodes, honest as the others, whose program is a newer one: HELLO names features, upgrades and
     an agent that the others do not know, and now and then comes a message of a type that they skip."""
+    older: int = 0
+    """Share of the other nodes, honest as they are, whose program is an older one: it has no features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ def swarm(dice: Random) -> Profile:
         mended_clocks=dice.choice((0, 500, 1000)),
         spoilt_clocks=some(dice.choice((100, 200)), 0),
         newer=some(dice.choice((100, 500, 900)), 0),
+        older=some(dice.choice((100, 500, 900)), 0),
     )
     load = Load(
         pay_every_ms=dice.choice((1_500, 4_000, 12_000)),
@@ -236,7 +239,7 @@ def _clocks(_: Random) -> Profile:
 
 
 def _versions(_: Random) -> Profile:
-    return Profile(Faults(newer=500), Load())
+    return Profile(Faults(newer=330, older=500), Load())
 
 
 def _tight(_: Random) -> Profile:

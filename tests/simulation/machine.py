@@ -100,6 +100,8 @@ class Build:
     """When its clock is set right, or wrong."""
     is_newer: bool = False
     """It has a newer program than the others."""
+    is_older: bool = False
+    """It has an older program than the others."""
     pool_entries: int = 50_000
     """Pending entries that it holds at most."""
 
@@ -205,6 +207,8 @@ class Machine:
         self.core.mempool._max_entries = build.pool_entries
         if build.is_newer:
             newer.greet(self.core.links)
+        elif build.is_older:
+            newer.greet_without_features(self.core.links)
         self._around.trace.tell(f"{self.name}: starts at height {opened.store.tip().height}")
         self._around.network.back(self)
         self._around.watcher.booted(self)

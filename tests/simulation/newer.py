@@ -1,7 +1,8 @@
-"""How a newer program of an honest node would speak, as far as this version of the protocol lets it. Pure.
+"""How a newer or older program of an honest node speaks, as far as this version of the protocol lets it.
 
-It greets with the same protocol version, names features and upgrades that nobody here knows of, and sends
-messages of types from 128 on, which docs/protocol.md has others skip in every state of a connection.
+Pure. The newer one greets with the same protocol version, names features and upgrades that nobody here knows
+of, and sends messages of types from 128 on, which docs/protocol.md has others skip in every state of a
+connection. The older one names no features: to it and from it, what needs one is an unknown type.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ def greet(links: Links) -> None:
         return replace(hello(now), features=FEATURES, rules_hash=RULES_HASH)
 
     vars(links)["_hello"] = newer_hello
+
+
+def greet_without_features(links: Links) -> None:
+    """Have these links greet as a program does that has no features."""
+    hello: Callable[[Now], Hello] = links._hello
+    vars(links)["_hello"] = lambda now: replace(hello(now), features=0)
 
 
 def unknown(dice: Random, *, is_met: bool) -> bytes:

@@ -26,7 +26,10 @@ Row = dict[str, object]
 
 MEMO: Final = "two flat whites"
 ENTRY_KINDS: Final = ("INVENTORY", "GET_DATA", "ENTRIES", "NOT_FOUND")
-BLOCK_KINDS: Final = ("HEADERS", "GET_DATA", "BLOCK", "INVENTORY", "GET_HEADERS", "NOT_FOUND")
+BLOCK_KINDS: Final = (
+    *("HEADERS", "GET_DATA", "BLOCK", "INVENTORY", "GET_HEADERS", "NOT_FOUND"),
+    *("COMPACT_BLOCK", "GET_BLOCK_ENTRIES", "BLOCK_ENTRIES"),
+)
 AT_ONCE: Final = 20
 """Entries typed in one array, where a block is to be filled."""
 APART_MS: Final = 250
@@ -44,9 +47,11 @@ def _say(text: str) -> None:
 def block(*, quick: bool) -> list[Row]:
     """Measure how long blocks take to all nodes, and what they cost on the wire."""
     nodes, blocks, full = (12, 2, 1 << 14) if quick else (1_000, 4, 1 << 17)
+    whole, parts = Terms(nodes, block_bytes=full), Terms(nodes, block_bytes=full, compact=True)
     rows = [
         _way(Terms(nodes), "4 entries", entries=4, blocks=blocks),
-        _way(Terms(nodes, block_bytes=full), f"full, {full >> 10} KiB", entries=full // 410, blocks=1),
+        _way(whole, f"full, {full >> 10} KiB", entries=full // 410, blocks=1),
+        _way(parts, f"full, {full >> 10} KiB, compact", entries=full // 410, blocks=1),
         _way(Terms(nodes, weight=full), f"weighs {full >> 10} KiB", entries=0, blocks=blocks),
     ]
     if not quick:
@@ -77,7 +82,9 @@ def _way(terms: Terms, name: str, *, entries: int, blocks: int) -> Row:
         said = _sum(said, tally.take())
         sizes.append(len(_body(crowd, found)))
     times.sort()
+    none = Count(0, 0)
     told = {kind: said[kind] for kind in BLOCK_KINDS if kind in said}
+    headers, bodies = (told.get(kind, none) for kind in ("HEADERS", "BLOCK"))
     per_node = terms.nodes * blocks
     _say(f"{name}: {crowd.trace.hex}")
     return {
@@ -88,9 +95,9 @@ def _way(terms: Terms, name: str, *, entries: int, blocks: int) -> Row:
         **{f"{share} % ms": _at(times, share) for share in (50, 90, 99, 100)},
         "mean ms": sum(times) / len(times),
         "bytes a node": sum(count.size for count in told.values()) / per_node,
-        "of it HEADERS": told["HEADERS"].size / per_node,
-        "HEADERS a node": told["HEADERS"].messages / per_node,
-        "BLOCKs a node": told["BLOCK"].messages / per_node,
+        "of it HEADERS": headers.size / per_node,
+        "HEADERS a node": headers.messages / per_node,
+        "BLOCKs a node": bodies.messages / per_node,
         "most of one node": most,
         "bytes in all": sum(count.size for count in told.values()) // blocks,
         "curve": [times[len(times) * share // 1000] for share in range(0, 1000, 5)],

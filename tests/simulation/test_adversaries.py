@@ -126,6 +126,35 @@ def test_good_blocks_are_taken_without_the_bad_ones_on_them(tmp_path: Path) -> N
     assert played.mined() > 0
 
 
+def test_short_ids_that_lead_astray_keep_no_block_from_being_taken(tmp_path: Path) -> None:
+    played = play("wrong-short-ids", tmp_path)
+    assert played.said("is asked for whole")
+    assert played.charged == {}
+    assert played.mined() > 0
+    assert played.confirmed() > 0
+
+
+def test_parts_that_nobody_gets_hold_nobody_up(tmp_path: Path) -> None:
+    played = play("endless-parts", tmp_path)
+    assert played.adversary.acts > 20
+    assert (played.mined(), played.charged) == (0, {})
+    assert played.outcome.height > 3
+
+
+def test_who_asks_for_parts_that_it_was_not_sent_pays_for_it(tmp_path: Path) -> None:
+    played = play("greedy-for-parts", tmp_path)
+    assert played.adversary.acts > 10
+    assert "unannounced-block" in played.charged
+    assert not [one for one in played.charged if one not in {"unannounced-block", "position-out-of-range"}]
+
+
+def test_of_wrong_parts_those_cost_that_can_only_be_ones_own_doing(tmp_path: Path) -> None:
+    played = play("wrong-parts", tmp_path, until_ms=120_000)
+    assert played.said("is asked for whole")
+    assert sorted(played.charged) == ["block-entries-count", "unrequested-block"]
+    assert played.mined() > 0
+
+
 def test_headers_of_little_work_are_listened_to_and_forgotten(tmp_path: Path) -> None:
     played = play("low-work-flood", tmp_path)
     assert played.adversary.acts > 10

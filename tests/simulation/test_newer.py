@@ -16,8 +16,12 @@ from tests.simulation.world import Settings, World
 
 
 def world_of_two_versions(folder: Path) -> World:
-    world = World(Settings(1, 6, PROFILES["versions"](Random(1)), 60_000, folder))
+    world = World(Settings(1, 9, PROFILES["versions"](Random(1)), 60_000, folder))
     assert {machine.build.is_newer for machine in world.machines} == {True, False}
+    assert {machine.build.is_older for machine in world.machines if not machine.build.is_newer} == {
+        True,
+        False,
+    }
     return world
 
 
@@ -25,10 +29,11 @@ def test_nodes_of_both_versions_meet_and_agree(tmp_path: Path) -> None:
     world = world_of_two_versions(tmp_path)
     world.begin()
     world.kernel.run_until(30_000)
-    older = [machine for machine in world.machines if not machine.build.is_newer]
-    met: list[Hello] = [session.link.peer for machine in older for session in machine.core.sessions.open()]
+    others = [machine for machine in world.machines if not machine.build.is_newer]
+    met: list[Hello] = [session.link.peer for machine in others for session in machine.core.sessions.open()]
     assert any(hello.features == newer.FEATURES and hello.agent == newer.AGENT for hello in met)
     assert any(hello.features == 1 for hello in met)
+    assert any(not hello.features for hello in met)
 
     assert world_of_two_versions(tmp_path).run().height > 0
 

@@ -25,8 +25,10 @@ def test_each_figure_comes_out_small(figure: str, tmp_path: Path, capsys: pytest
 
 
 def test_every_block_reaches_every_node_and_a_heavy_one_later() -> None:
-    light, full, heavy = scale.block(quick=True)
-    assert [row["reached"] for row in (light, full, heavy)] == [1, 1, 1]
+    light, full, parts, heavy = scale.block(quick=True)
+    assert [row["reached"] for row in (light, full, parts, heavy)] == [1, 1, 1, 1]
+    assert int(str(parts["bytes in all"])) < int(str(full["bytes in all"])) // 2
+    assert float(str(parts["mean ms"])) < float(str(full["mean ms"]))
     for row in (full, heavy):
         assert float(str(row["mean ms"])) > float(str(light["mean ms"]))
     # Eleven of the twelve nodes are sent its body, once.

@@ -192,6 +192,7 @@ class World:
             is_wrong=is_wrong,
             turns=turns,
             is_newer=dice.randrange(1000) < faults.newer,
+            is_older=dice.randrange(1000) < faults.older,
             pool_entries=load.pool_entries,
         )
         medium: Medium = MemoryMedium(self.parameters)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
-from tests.simulation.adversaries import blocks, entries, headers, mining, peers, time, wire
+from tests.simulation.adversaries import blocks, entries, headers, mining, parts, peers, time, wire
 from tests.simulation.adversaries.party import Adversary, Scene, wallet_of
 from tests.simulation.adversaries.script import Script
 
@@ -15,6 +15,10 @@ KINDS: Final[Mapping[str, Callable[[Adversary], Script]]] = {
     "bad-bodies": blocks.bad_bodies,
     "withheld": blocks.withheld,
     "bad-tips": blocks.bad_tips,
+    "wrong-short-ids": parts.wrong_short_ids,
+    "endless-parts": parts.endless_parts,
+    "greedy-for-parts": parts.greedy_for_parts,
+    "wrong-parts": parts.wrong_parts,
     "low-work-flood": headers.low_work_flood,
     "endless-headers": headers.endless_headers,
     "endless-inventory": entries.endless_inventory,

@@ -22,8 +22,11 @@ from node.ledger.params import Parameters
 from node.messages import (
     NONCE_BYTES,
     PROTOCOL_VERSION,
+    BlockEntries,
     BlockMessage,
+    CompactBlock,
     Entries,
+    GetBlockEntries,
     GetData,
     GetHeaders,
     Headers,
@@ -215,6 +218,8 @@ class Adversary:
                 self.say(line, Pong(message.token))
             case Headers():
                 self._learn(line, message.raws)
+            case CompactBlock() | GetBlockEntries():
+                self._answer_parts(line, message)
             case BlockMessage():
                 self.serves.setdefault(hash_of(message.raw), message.raw)
             case Entries():
@@ -267,6 +272,18 @@ class Adversary:
             self.say(line, Entries(tuple(there)))
         if missing:
             self.say(line, NotFound(asked.kind, missing))
+
+    def _answer_parts(self, line: Line, asked: CompactBlock | GetBlockEntries) -> None:
+        if isinstance(asked, CompactBlock):
+            self._learn(line, (asked.header,))
+            return
+        raw = self.serves.get(asked.block_hash)
+        entries = decode_block(raw).entries if raw is not None else ()
+        if asked.positions[-1] < len(entries):
+            found = tuple(entries[position] for position in asked.positions)
+            self.say(line, BlockEntries(asked.block_hash, found))
+        else:
+            self.say(line, NotFound(Kind.BLOCK, (asked.block_hash,)))
 
     # ---------------------------------------------------------------------------------------- what it says
 
