@@ -23,6 +23,7 @@ from benchmarks import (
     relay,
     reorg,
     restart,
+    store,
     submit,
     sync,
 )
@@ -58,6 +59,7 @@ ALL: Final[dict[str, Callable[[int, Sizes], list[Result]]]] = {
     "mine": lambda runs, of: mine.measure(2.0 / of.part, runs),
     "lag": lambda runs, of: lag.measure(of.entries, of.accounts, runs),
     "queries": lambda runs, of: queries.measure(of.long, of.accounts, runs, queries.ASKED // of.part),
+    "store": lambda runs, of: store.measure(of.long, of.accounts, runs=runs),
     "memory": lambda runs, of: memory.measure(of.long, of.accounts, runs),
     "export": lambda runs, of: export.measure(of.entries, of.accounts, runs=runs),
 }

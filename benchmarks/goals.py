@@ -70,6 +70,14 @@ GOALS: Final[Mapping[str, tuple[Goal, ...]]] = MappingProxyType(
         "lag": (Goal(50, "whoever asks meanwhile should not notice", at_most=True),),
         "queries tx": (Goal(5, "people wait for it; a page asks many at once", at_most=True),),
         "queries history": (Goal(5, "people wait for it; a page asks many at once", at_most=True),),
+        "store": (
+            Goal(
+                1.0,
+                "an entry's bytes, accounts, txid and histories in the time of one random row",
+                at_most=True,
+                is_ratio=True,
+            ),
+        ),
         "memory": (Goal(80, "a node should be no burden to a small machine", at_most=True),),
     }
 )

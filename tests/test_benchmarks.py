@@ -161,6 +161,14 @@ def test_the_benchmark_of_questions_tells_of_both_kinds() -> None:
 
 
 @pytest.mark.acceptance
+def test_the_store_benchmark_tells_of_its_cost_on_the_way_there(tmp_path: Path) -> None:
+    points = tmp_path / "points.json"
+    (told,) = told_by("benchmarks.store", "--entries", "40000", "--runs", "1", "--points", str(points))
+    assert [entries for entries, _, _ in json.loads(points.read_text())] == [16_000, 32_000, 40_000]
+    assert told["details"]["file_bytes_per_entry"] > 150
+
+
+@pytest.mark.acceptance
 @pytest.mark.usefixtures("kept")
 def test_the_memory_benchmark_tells_of_an_idle_node() -> None:
     (told,) = told_by("benchmarks.memory", "--entries", "500", "--accounts", "30", "--runs", "1")
