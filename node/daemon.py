@@ -320,14 +320,14 @@ class Daemon:
 
     def _do(self, effect: Effect) -> None:
         match effect:
+            case Notice():  # most of all, so it is looked for first
+                self._tell(effect)
             case Send():
                 self._transport.send(effect)
             case Persist() | SavePending() | SavePeers():
                 self._disk.put(effect)
             case CheckSignatures():
                 self._check(effect)
-            case Notice():
-                self._tell(effect)
             case Answer() | Refuse():
                 self.control.answered(effect)
             case Again():

@@ -7,8 +7,8 @@ carries out the effects in the order given. The gap between any two effects is a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from node.storage.port import Batch
@@ -251,8 +251,7 @@ class Level(IntEnum):
     ERROR = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something that people may want to see: a line of the log, and an event for `watch`."""
 
     kind: str
@@ -260,7 +259,7 @@ class Notice:
     text: str
     """As people read it: `peer bob: block 1042 9f3c… connected (12 entries, +2 ms)`."""
     level: Level = Level.INFO
-    fields: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = MappingProxyType({})
     """The same for machines; JSON-ready."""
 
 

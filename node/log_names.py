@@ -6,7 +6,6 @@ Pure. The core knows no names, so this stands between it and whoever tells its n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from node.answers import shown_address
 from node.events import Notice
@@ -38,7 +37,7 @@ def with_names(
     shown = f"{sender or _short(prefix, entry.sender)} to {recipient or _short(prefix, entry.recipient)}"
     found = {"sender_name": sender, "recipient_name": recipient}
     named = {field: name for field, name in found.items() if name is not None}
-    return replace(notice, text=f"{notice.text} ({shown})", fields={**notice.fields, **named})
+    return notice._replace(text=f"{notice.text} ({shown})", fields={**notice.fields, **named})
 
 
 def _short(prefix: str, key: bytes) -> str:

@@ -158,6 +158,7 @@ PURE_IMPORTS = frozenset(
             "operator",
             "re",
             "struct",
+            "types",
             "typing",
         ),
     )
