@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from node.mempool import Mempool
+from node.mempool.pool import _Queue
 from tests.simulation.checkers import Failure
 from tests.simulation.faults import PROFILES, Faults, Load, Profile
 from tests.simulation.world import DRIFT_MS, Settings, World
@@ -30,9 +31,9 @@ def test_where_nodes_hold_few_entries_some_are_evicted_and_some_refused(tmp_path
 def test_a_node_that_evicts_what_was_typed_there_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rank_own_too(pool: Mempool, sender: bytes) -> None:
+    def rank_own_too(pool: Mempool, sender: bytes, queue: _Queue) -> None:
         own, pool._own = pool._own, {}
-        rank(pool, sender)
+        rank(pool, sender, queue)
         pool._own = own
 
     rank = Mempool._rank
