@@ -30,7 +30,7 @@ class Goal(NamedTuple):
     def text(self, unit: str) -> str:
         """Return it for people."""
         sign = "<=" if self.at_most else ">="
-        return f"{sign} {self.bound:.2f} of it" if self.is_ratio else f"{sign} {self.bound:,g} {unit}"
+        return f"{sign} {self.bound:.2f} of it" if self.is_ratio else f"{sign} {self.bound:,.9g} {unit}"
 
 
 _FIRST_SYNC: Final = "people judge a node by how long it takes to have the whole book"

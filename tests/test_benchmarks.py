@@ -299,6 +299,11 @@ def test_a_goal_is_a_bound_on_the_figure_or_on_its_ratio(
     assert goal.text("ms") == text
 
 
+def test_a_large_goal_is_written_out() -> None:
+    assert Goal(12_000_000, "").text("H/s") == ">= 12,000,000 H/s"
+    assert Goal(0.22, "", at_most=True).text("s") == "<= 0.22 s"
+
+
 def test_a_figure_of_two_goals_must_reach_both() -> None:
     sync = replace(RESULT, benchmark="sync", unit="entries/s")
     fast = replace(sync, figure=Series("", (35_000,)), limit=Series("", (40_000,)))
