@@ -18,6 +18,7 @@ from node.ledger.params import Parameters
 from node.storage.genesis import genesis_record
 from node.storage.reading import open_read_only
 from node.storage.rebuild import Feeding
+from node.storage.rows import keys_of_row
 from node.storage.salvage import Salvaged
 from node.storage.sqlite import BOOK_NAME, open_book
 from tests.building import Built, ChainBuilder, key
@@ -46,11 +47,18 @@ def chain_of(blocks: int = BLOCKS, entries: int = ENTRIES) -> list[Built]:
     return [*made[:6], *first, *made[6:10], *second, *made[10:]]
 
 
-def write_book(folder: Path, arrived: Sequence[Built], parameters: Parameters = PARAMETERS) -> Path:
-    """Write a book of blocks in order of arrival, as a node's chain makes it."""
+def write_book(
+    folder: Path, arrived: Sequence[Built], parameters: Parameters = PARAMETERS, *, packed: bool = False
+) -> Path:
+    """Write a book of blocks in order of arrival, as a node's chain makes it.
+
+    Keys of the index share rows where it is `packed`, as in a book that was synced.
+    """
     path = folder / BOOK_NAME
     genesis = genesis_record(parameters)
     with closing(open_book(path, parameters)) as book, ThreadPoolExecutor(1) as threads:
+        if packed:
+            book.writer._main._packed_from = 1
         feeding = Feeding(book, parameters, threads)
         for number, block in enumerate(arrived, 1):
             feeding.feed(Salvaged(number, block.raw, None))
@@ -85,7 +93,7 @@ def content(path: Path) -> dict[str, Any]:
                 found.id == block_id,
                 book.body(block_id),
             )
-        keys = sorted(set(book.ask("SELECT key FROM txids")))
+        keys = _keys(book.ask("SELECT key FROM txids"))
         return {
             "meta": sorted(book.ask("SELECT * FROM meta")),
             "main": main,
@@ -94,11 +102,16 @@ def content(path: Path) -> dict[str, Any]:
             "bodies": len(book.ask("SELECT id FROM bodies")),
             "accounts": sorted(book.ask("SELECT * FROM accounts")),
             "txids": keys,
-            "places": [book.places_of(found[:8]) for (found,) in keys],
-            "history": sorted(set(book.ask("SELECT key FROM history"))),
+            "places": [book.places_of(found[:8]) for found in keys],
+            "history": _keys(book.ask("SELECT key FROM history")),
             "counts": book.counts(),
             "leaves": sorted(record.hash for record in book.leaves()),
         }
+
+
+def _keys(rows: Sequence[tuple[bytes]]) -> list[bytes]:
+    """Return the keys of the index, however many share a row."""
+    return sorted({key for (row,) in rows for key in keys_of_row(row)})
 
 
 @dataclass(slots=True)

@@ -35,9 +35,10 @@ PARTS: Final = 4
 
 Edit = Callable[[random.Random, Path], str]
 PLAN: Final = [
-    *[(edit_rows, first, first + OF_ROWS) for first in range(0, PARTS * OF_ROWS, OF_ROWS)],
-    *[(edit_bytes, first, first + OF_BYTES) for first in range(0, 2 * OF_BYTES, OF_BYTES)],
+    *[(edit_rows, part * OF_ROWS, (part + 1) * OF_ROWS, part % 2 == 1) for part in range(PARTS)],
+    *[(edit_bytes, part * OF_BYTES, (part + 1) * OF_BYTES, part % 2 == 1) for part in range(2)],
 ]
+"""The edit, the seeds, and whether keys of the index share rows."""
 
 
 def main_only(found: dict[str, Any]) -> dict[str, Any]:
@@ -64,13 +65,13 @@ def folder_in_memory(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("edit,first,end", PLAN)
+@pytest.mark.parametrize("edit,first,end,packed", PLAN)
 def test_each_edit_is_found_or_harmless_and_is_healed(
-    folder_in_memory: Path, edit: Edit, first: int, end: int
+    folder_in_memory: Path, edit: Edit, first: int, end: int, packed: bool
 ) -> None:
     arrived = chain_of()
     (folder_in_memory / "untouched").mkdir()
-    untouched = write_book(folder_in_memory / "untouched", arrived)
+    untouched = write_book(folder_in_memory / "untouched", arrived, packed=packed)
     expected = content(untouched)
     seen: Counter[str] = Counter()
     for seed in range(first, end):
