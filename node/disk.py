@@ -23,7 +23,7 @@ from node.storage.port import Batch, Writer
 
 PENDING_NAME: Final = "pending.dat"
 PEERS_NAME: Final = "peers.dat"
-HOLD_S: Final = 0.5
+HOLD_S: Final = 1.0
 """The longest that a block waits for those that follow it; seconds. Nobody is told of it until then."""
 ENOUGH_ENTRIES: Final = 16_384
 """Of one transaction; less than half of what the chain lets wait for the disk, so that it goes on."""
