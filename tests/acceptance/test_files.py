@@ -268,7 +268,8 @@ def harmed(path: Path, harm: Harm) -> None:
     dice = random.Random(path.name)
     content = bytearray(path.read_bytes()) if path.exists() else bytearray()
     if harm in {Harm.FIRST, Harm.MIDDLE}:
-        content[len(content) // 2 if harm is Harm.MIDDLE else 0] ^= 0x55
+        used = len(content.rstrip(b"\0")) if path.name == JOURNAL else len(content)  # zeros are free room
+        content[used // 2 if harm is Harm.MIDDLE else 0] ^= 0x55
         path.write_bytes(content)
     elif harm is Harm.HALVED:
         path.write_bytes(content[: len(content) // 2])
