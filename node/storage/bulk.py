@@ -17,7 +17,7 @@ from node.ledger.state import ABSENT, AccountState
 from node.storage.rows import KEY_BYTES, Row, keys_of_row
 
 _MOST_VALUES: Final = 3_072
-"""Of one statement: a tenth of what SQLite allows."""
+"""Of one statement: a tenth of what SQLite allows; three times what it did before 3.32."""
 
 # Takes apart `packed`, which is `count` pieces of `width` side by side, the last one perhaps shorter. Two
 # digits count quicker than a statement that calls itself.
@@ -46,11 +46,12 @@ _MISSING_KEYS: Final = _PIECES + f"SELECT key FROM piece WHERE ifnull(({_KEY_AT}
 
 def write_rows(connection: sqlite3.Connection, into: str, rows: Sequence[Row], then: str = "") -> None:
     """Run `into VALUES (...), ... then` over all rows, which have the same number of columns."""
+    most = min(_MOST_VALUES, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
     at = 0
     while at < len(rows):
         columns = len(rows[at])
         # A power of two each time: few statements in all, and so few shapes that each stays prepared.
-        size = 1 << min(_MOST_VALUES // columns, len(rows) - at).bit_length() - 1
+        size = 1 << min(most // columns, len(rows) - at).bit_length() - 1
         values = ", ".join([f"({', '.join('?' * columns)})"] * size)
         packed = list(chain.from_iterable(rows[at : at + size]))
         connection.execute(f"{into} VALUES {values} {then}", packed)

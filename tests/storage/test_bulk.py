@@ -31,6 +31,13 @@ def test_any_number_of_rows_is_written(connection: sqlite3.Connection, count: in
     assert len(statements) <= count // 256 + 8
 
 
+def test_an_older_sqlite_takes_fewer_rows_at_once(connection: sqlite3.Connection) -> None:
+    connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 9)
+    rows = [(number, bytes([number])) for number in range(100)]
+    bulk.write_rows(connection, "INSERT INTO bodies", rows)
+    assert connection.execute("SELECT id, raw FROM bodies ORDER BY id").fetchall() == rows
+
+
 @pytest.mark.parametrize("count", [2, 300, 16_384, 16_385, 40_000])
 def test_any_number_of_keys_is_put_and_found(connection: sqlite3.Connection, count: int) -> None:
     dice = random.Random(3)
