@@ -41,8 +41,7 @@ _SIGNATURES: Final = "nothing but the signatures should count"
 
 GOALS: Final[Mapping[str, tuple[Goal, ...]]] = MappingProxyType(
     {
-        # Histories are written with the blocks, so that there is no later moment at which they have caught up:
-        # the goal of 0.70 for that is part of this one.
+        # Histories are written with the blocks: the goal of 0.70 until they have caught up is part of this.
         "sync": (
             Goal(0.80, f"{_FIRST_SYNC}; signatures are what cannot be saved", is_ratio=True),
             Goal(34_800, f"{_FIRST_SYNC}: the rate of Bitcoin Core 31"),
