@@ -154,7 +154,9 @@ class RateLimiter:
 
     def allows(self, place: str, level: int, now_ms: int) -> bool:
         """Tell whether one more line of this place may go out now; one that may not is counted."""
-        state = self._places.setdefault(place, _Place(now_ms))
+        state = self._places.get(place)
+        if state is None:
+            state = self._places[place] = _Place(now_ms)
         full_at_ms = max(state.full_at_ms, now_ms) + self._interval_ms
         if full_at_ms - now_ms <= self._allowance_ms:
             state.full_at_ms = full_at_ms
