@@ -203,7 +203,9 @@ class Core:
         if self.links.has_new_bans:
             self.links.has_new_bans = False
             self._save_peers_ms = min(self._save_peers_ms, now.mono_ms + SAVE_BANS_MS)
-        if more and not self._again_is_due:
+        if not more:
+            self.out.hurry()
+        elif not self._again_is_due:
             self._again_is_due = True
             self.out.emit(Again())
 

@@ -82,11 +82,13 @@ class Headers:
 
     # -------------------------------------------------------------------------------------- entering
 
-    def add(self, headers: Iterable[Header], now_ms: int, origin: int) -> HeadersTaken:
+    def add(
+        self, headers: Iterable[Header], now_ms: int, origin: int, *, may_wait: bool = False
+    ) -> HeadersTaken:
         """Take a run of headers, each the child of the one before; the first one's parent is known.
 
         Raises RuleBroken at the first that breaks a rule; those before it stay. `now_ms` is our own clock:
-        it decides only whether a header must wait.
+        it decides only whether a header must wait. `may_wait`: as for `Outbox.stage`.
         """
         batch = self._out.batch()
         last: BlockRecord | None = None
@@ -106,7 +108,7 @@ class Headers:
                 last = known
         finally:
             if batch.records:
-                self._out.stage(batch, len(batch.records))
+                self._out.stage(batch, len(batch.records), may_wait=may_wait)
             self.tree.fresh.clear()
         return HeadersTaken(last, len(batch.records), parked)
 

@@ -287,7 +287,7 @@ class Mining:
         block = encode_block(header, job.body, job.coinbase.encode(), raws)
         self._own.note(header.hash, job.entries)
         try:
-            taken = self._chain.headers.add([header], now.wall_ms, -1)
+            taken = self._chain.headers.add([header], now.wall_ms, -1, may_wait=True)
             if taken.last is not None:
                 leaves = (merkle.leaf_hash(block.first_leaf), *(entry.txid for entry in job.entries))
                 sane = rules.sane_block(block, self._parameters, leaves)

@@ -27,6 +27,8 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._effects: list[Effect] = []
+        self._waiting: list[Effect] = []
+        """Batches that leave with the next one."""
         self._held: deque[tuple[int, Claim]] = deque()
         self._held_bytes: dict[int, int] = {}
         """Of what is held, by connection."""
@@ -44,10 +46,11 @@ class Outbox:
         """Return an empty batch, to be filled and staged before the next one is asked for."""
         return Batch(self.latest + 1)
 
-    def stage(self, batch: Batch, entries: int = 0) -> int:
+    def stage(self, batch: Batch, entries: int = 0, *, may_wait: bool = False) -> int:
         """Make the batch visible to the core and send it on its way to the disk; return its number.
 
-        `entries`: how many are in it, blocks counted as some.
+        `entries`: how many are in it, blocks counted as some. `may_wait`: it leaves with the next one, or when
+        the core has nothing more to do at once: a header whose block follows needs no transaction of its own.
         """
         if batch.number != self.latest + 1:
             raise AssertionError(f"batch {batch.number} staged after {self.latest}")
@@ -56,8 +59,15 @@ class Outbox:
         self._in_flight.append((batch.number, entries))
         if batch.touches_book:
             self._store.stage(batch)
-        self._effects.append(Persist(batch))
+        self._waiting.append(Persist(batch))
+        if not may_wait:
+            self.hurry()
         return batch.number
+
+    def hurry(self) -> None:
+        """Send the batches that may wait on their way."""
+        self._effects += self._waiting
+        self._waiting.clear()
 
     def stage_ahead(self, batch: Batch) -> int:
         """Stage a batch that the disk may begin with before the step is over, unless something goes first."""

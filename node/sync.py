@@ -216,7 +216,7 @@ class Sync:
                 if peer.asked_ms is None and peer.measured is None:
                     self._not_connected(connection, peer, now)
             elif parent.work + header.work >= self._enough_work():
-                return self._take(connection, peer, [header], now)
+                return self._take(connection, peer, [header], now, may_wait=True)
         except RuleBroken as broken:
             self._sessions.fault(connection, broken.rule, 100, f"compact block: {broken.detail}", now)
         return None
@@ -265,9 +265,11 @@ class Sync:
         tip = self._chain.tip
         return self._chain.tree.ancestor(tip, max(0, tip.height - NEAR_BLOCKS)).work
 
-    def _take(self, connection: int, peer: _Peer, headers: list[Header], now: Now) -> BlockRecord | None:
+    def _take(
+        self, connection: int, peer: _Peer, headers: list[Header], now: Now, *, may_wait: bool = False
+    ) -> BlockRecord | None:
         """Enter headers into the tree, and ask for more where there may be more; return the last entered."""
-        taken = self._chain.headers.add(headers, now.wall_ms, connection)
+        taken = self._chain.headers.add(headers, now.wall_ms, connection, may_wait=may_wait)
         if taken.last is not None:
             self._has(peer, taken.last)
         if taken.parked:

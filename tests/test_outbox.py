@@ -32,6 +32,21 @@ def staged(out: Outbox, count: int = 1) -> int:
     return out.latest
 
 
+def test_a_batch_that_may_wait_leaves_with_the_next_one_or_when_nothing_is_left_to_do(
+    out: Outbox,
+) -> None:
+    header, block, other = (Batch(number) for number in (1, 2, 3))
+    out.stage(header, may_wait=True)
+    assert out.drain() == []
+    assert out.latest == 1
+    out.stage(block)
+    assert out.drain() == [Persist(header), Persist(block)]
+    out.stage(other, may_wait=True)
+    out.hurry()
+    out.hurry()
+    assert out.drain() == [Persist(other)]
+
+
 def test_effects_leave_in_the_order_in_which_they_were_said(out: Outbox) -> None:
     effects: list[Effect] = [Send(1, b"a"), Refuse(2, "no", "because"), Send(1, b"b")]
     for effect in effects:
