@@ -70,6 +70,23 @@ def test_slow_lines_and_small_pieces_hold_nothing_up(lab: Lab, network: Path, pr
     nobody_was_blamed(nodes)
 
 
+def test_a_block_of_what_is_pending_everywhere_travels_by_short_ids(lab: Lab, network: Path) -> None:
+    nodes = lab.line("ann", "bob", "carol", network=network, flags=("--mine", "off"))
+    ann, carol = nodes[0], nodes[-1]
+    ann.call("mine", count=1)
+    agreed(nodes, 1)
+    for number in range(10):
+        ann.cli("send", carol.status()["address"], "1", "--memo", f"{number} " + "m" * 250)
+    until(lambda: all(node.status()["pending"] == 10 for node in nodes), "all have the entries")
+    before = sum(peer["bytes_in"] for peer in carol.call("peers"))
+    ann.call("mine", count=1)
+    agreed(nodes, 2)
+    size = carol.cli("block", "2")["size"]
+    assert size > 4_000
+    assert sum(peer["bytes_in"] for peer in carol.call("peers")) - before < size // 2
+    nobody_was_blamed(nodes)
+
+
 def test_connections_that_break_in_the_middle_of_blocks_only_cost_time(
     lab: Lab, network: Path, proxies: ExitStack
 ) -> None:
