@@ -15,7 +15,6 @@ from node.events import Level, Now
 from node.gossip import Gossip
 from node.intake import Intake
 from node.ledger.entry import Entry
-from node.ledger.rules import sane_entries
 from node.mempool import Mempool
 from node.mining import Mining
 from node.outbox import Outbox
@@ -169,9 +168,9 @@ class Aftermath:
         yield from self._return_entries(done.old, done.fork, now)
         tree, account_of = self._chain.tree, self._store.account
         for record in tree.path(done.fork, done.new):
-            sane = self._chain.load(record)
-            entries = sane_entries(sane)
-            credited = self._chain.credited_by(record, sane.coinbase)
+            held = self._chain.recall(record)
+            entries = held.part()
+            credited = self._chain.credited_by(record, held.sane.coinbase)
             settled = self._mempool.block_connected(entries, account_of, credited=credited)
             if done.batch > self._out.durable:
                 self._leaving.note(done.batch, settled.confirmed)
@@ -197,9 +196,9 @@ class Aftermath:
         account_of = self._store.account
         timestamp_ms = self._chain.tip.header.timestamp_ms
         for record in self._chain.tree.path(fork, left):
-            sane = self._chain.load(record)
-            entries = sane_entries(sane)
-            debited = self._chain.credited_by(record, sane.coinbase)
+            held = self._chain.recall(record)
+            entries = held.part()
+            debited = self._chain.credited_by(record, held.sane.coinbase)
             returned = self._mempool.block_disconnected(
                 entries, account_of, timestamp_ms, now.wall_ms, debited=debited
             )

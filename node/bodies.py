@@ -6,6 +6,7 @@ is right in context is put aside to the store until its turn comes (see `chain`)
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -22,6 +23,8 @@ from node.tree import Tree
 
 MAX_HELD_BYTES: Final = 64 << 20
 """Bodies in memory; what is decoded of them takes some five times as much."""
+FRESH_BYTES: Final = 4 << 20
+"""Of the blocks connected last, which stay taken apart: some ten full ones, that a switch may leave again."""
 AVAILABLE: Final = (Standing.STORED, Standing.PROVEN)
 """Standings of a block whose body is stored, with those of all before it."""
 OURSELVES: Final = -1
@@ -61,6 +64,10 @@ class Held:
         """Bytes of the block."""
         return len(self.sane.block.raw)
 
+    def part(self, start: int = 0, end: int | None = None) -> list[Entry]:
+        """Return entries by their positions, as in a slice: those decoded before, else decoded now."""
+        return self.entries[start:end] if self.entries else rules.sane_entries(self.sane, start, end)
+
 
 class Bodies:
     """The bodies at hand, and those that can be read again."""
@@ -78,6 +85,9 @@ class Bodies:
         """Heap of (work, id) of those that are prepared, and of some that have gone."""
         self.bytes = 0
         """What they take, as bytes of blocks."""
+        self._fresh: OrderedDict[int, Held] = OrderedDict()
+        """Connected lately, so that their bytes were hashed to their headers and never left this memory."""
+        self._fresh_bytes = 0
 
     def get(self, block_id: int) -> Held | None:
         """Return the body of a block, None where it is not in memory."""
@@ -94,6 +104,15 @@ class Bodies:
         if held is not None:
             self.bytes -= held.size
             self._read.pop(block_id, None)
+
+    def connected(self, held: Held) -> None:
+        """Let go of a body that is connected, and keep it at hand for a while."""
+        self.release(held.record.id)
+        if held.record.id not in self._fresh:
+            self._fresh[held.record.id] = held
+            self._fresh_bytes += held.size
+        while self._fresh_bytes > FRESH_BYTES:
+            self._fresh_bytes -= self._fresh.popitem(last=False)[1].size
 
     def prepared(self, held: Held) -> None:
         """Note that a body that is held is right in context, and that its signatures are being checked."""
@@ -136,8 +155,16 @@ class Bodies:
 
     # ---------------------------------------------------------------------------------------- the store
 
+    def recall(self, record: BlockRecord) -> Held:
+        """Return a stored block: as it was connected lately, else read and hashed again to its header.
+
+        Raises StorageFault where there is none or the bytes are not the header's.
+        """
+        fresh = self._fresh.get(record.id)
+        return Held(record, self.load(record), OURSELVES, stored=True) if fresh is None else fresh
+
     def load(self, record: BlockRecord) -> SaneBlock:
-        """Return a stored block, hashed again to its header.
+        """Return a stored block, read and hashed again to its header.
 
         Raises StorageFault where there is none or the bytes are not the header's.
         """
@@ -156,8 +183,11 @@ class Bodies:
 
     def read(self, record: BlockRecord) -> Held:
         """Hold the body of a stored block. Raises StorageFault."""
+        found = self.recall(record)
         verified = record.standing is Standing.PROVEN
-        held = Held(record, self.load(record), OURSELVES, stored=True, verified=verified)
+        held = Held(
+            record, found.sane, OURSELVES, stored=True, verified=verified, entries=list(found.entries)
+        )
         self.take(held)
         self._read[record.id] = None
         return held

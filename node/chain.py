@@ -132,11 +132,15 @@ class Chain:
         ]
 
     def load(self, record: BlockRecord) -> SaneBlock:
-        """Return a stored block, hashed again to its header.
+        """Return a stored block, read and hashed again to its header.
 
         Raises StorageFault where there is none or the bytes are not the header's.
         """
         return self._bodies.load(record)
+
+    def recall(self, record: BlockRecord) -> Held:
+        """Return the same with its entries, from memory where it was connected lately. Raises StorageFault."""
+        return self._bodies.recall(record)
 
     # ------------------------------------------------------------------------------------- in come bodies
 
@@ -251,7 +255,8 @@ class Chain:
                     return self._read_ahead(child, heaviest)
                 if held.answered:
                     return self._extend(held)
-                if heaviest.id == target.id:
+                # Where memory is full, what is read for one would be forgotten for the other, without end.
+                if heaviest.id == target.id or self._bodies.bytes > MAX_HELD_BYTES:
                     return None
         return self._prove(target)
 
@@ -360,7 +365,7 @@ class Chain:
                 break
             if self._bodies.get(record.id) is None:
                 held = self._bodies.read(record)
-                for start in range(0, len(held.sane.block.entries), SLICE):
+                for start in range(len(held.entries), len(held.sane.block.entries), SLICE):
                     held.entries += rules.sane_entries(held.sane, start, start + SLICE)
                     yield len(held.entries) - start
                 self._ask(held)
@@ -392,7 +397,7 @@ class Chain:
         batch.connected.append(Connected(record, coinbase, held.sane.leaves[0], held.entries))
         batch.followed = any(block.height > record.height for block in self._candidates.values())
         number = self._out.stage(batch, len(held.entries) + BLOCK_COST)
-        self._bodies.release(record.id)
+        self._bodies.connected(held)
         self._tip_changed()
         credited = self.credited_by(record, coinbase)
         self.outcomes.append(BlockConnected(record, held.entries, credited, held.origin, number, held.sane))
@@ -416,7 +421,7 @@ class Chain:
             self._refuse(held, broken)
             return
         self._store_body(held, Standing.PROVEN)
-        self._bodies.release(held.record.id)
+        self._bodies.connected(held)
         if held.record.work > self.tip.work:
             self._switch(self._store.record(held.record.id))
 

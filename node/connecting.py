@@ -52,17 +52,17 @@ class Connecting:
         yield BLOCK_COST
 
     def undo(self, record: BlockRecord, accounts: state.Accounts) -> Iterator[int]:
-        """Take a block back that was applied last; its bytes are read and hashed to their header first.
+        """Take a block back that was applied last; bytes that are read are hashed to their header first.
 
         Yields what was done, in entries. Raises StorageFault and StateMismatch: this machine's faults.
         """
-        sane = self._bodies.load(record)
-        credited = self.credited_by(record, sane.coinbase)
+        held = self._bodies.recall(record)
+        credited = self.credited_by(record, held.sane.coinbase)
         if credited is not None:
             state.undo_coinbase(accounts, credited)
-        for end in range(len(sane.block.entries), 0, -SLICE):
+        for end in range(len(held.sane.block.entries), 0, -SLICE):
             start = max(0, end - SLICE)
-            for entry in reversed(rules.sane_entries(sane, start, end)):
+            for entry in reversed(held.part(start, end)):
                 state.undo_entry(accounts, entry)
             yield end - start
         yield BLOCK_COST
@@ -79,7 +79,7 @@ class Connecting:
         coinbase = self._coinbases.get(block.id)
         if coinbase is None:
             held = self._bodies.get(block.id)
-            coinbase = held.sane.coinbase if held is not None else self._bodies.load(block).coinbase
+            coinbase = held.sane.coinbase if held is not None else self._bodies.recall(block).sane.coinbase
             self._keep(block.id, coinbase)
         return coinbase
 

@@ -150,6 +150,23 @@ def test_a_stored_body_is_read_and_let_go_when_no_one_wants_it(
     assert shelf.bodies.bytes == kept[0].size
 
 
+def test_what_was_connected_lately_is_at_hand_until_as_much_came_after_it(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = shelf.take(*shelf.trunk[:3])
+    monkeypatch.setattr(bodies, "FRESH_BYTES", second.size + third.size)
+    for held in (first, second, third):
+        shelf.bodies.connected(held)
+        shelf.bodies.connected(held)
+        assert shelf.bodies.recall(held.record) is held
+    assert shelf.bodies.bytes == 0
+    assert shelf.bodies.recall(second.record) is second
+    with pytest.raises(StorageFault, match="is missing from the book"):
+        shelf.bodies.recall(first.record)
+    stored(shelf, shelf.trunk[0], first.sane.block.raw, Standing.PROVEN)
+    assert shelf.bodies.recall(first.record).sane == first.sane
+
+
 def test_a_body_that_is_missing_is_named(shelf: Shelf) -> None:
     record = shelf.record(shelf.trunk[0])
     with pytest.raises(StorageFault, match=f"block 1 .{record.hash.hex()[:16]}. is missing from the book"):

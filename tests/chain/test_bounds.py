@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from node import bodies, chain, connecting
+from node import bodies, chain, checks, connecting
 from node.storage.port import Standing
 from tests.building import ChainBuilder
 from tests.chaining import ANN, BOB, CEM, RICH, Applied, Node, Payer, sound
@@ -162,3 +162,22 @@ def test_what_the_tip_has_overtaken_goes_to_the_disk(builder: ChainBuilder, node
     node.settle()
     node.give(*builder.blocks(slow[-1], 2))
     assert node.chain.tip.height == 5
+
+
+def test_two_branches_that_memory_has_no_room_for_are_read_one_after_the_other(
+    builder: ChainBuilder, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "INLINE", 0)
+    for module in (bodies, chain):
+        monkeypatch.setattr(module, "MAX_HELD_BYTES", 0)
+    ours = Payer(builder).line(None, 2, entries=2, miner=ANN)
+    theirs = Payer(builder).line(None, 4, entries=2, miner=BOB)
+    node.give(ours[0])
+    node.headers(ours[-1])
+    node.headers(theirs[-1])
+    for block in (ours[1], *theirs):
+        node.body(block)
+        assert not node.advance(10_000)  # it waits for answers, and does not read now the one, now the other
+        node.save()
+    node.settle()
+    assert node.is_at(theirs[-1])

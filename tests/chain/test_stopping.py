@@ -118,6 +118,7 @@ def test_a_stored_block_that_was_changed_here_is_named_and_nothing_is_applied(
     else:
         node.disk.bodies[block_id] = changed
     accounts = dict(node.disk.accounts)
+    node = Node(builder, node.disk)  # what was connected lately is at hand; what is read is not believed
     more = builder.block(new[-1])
     node.headers(more)
     node.body(more)
@@ -132,6 +133,23 @@ def test_a_stored_block_that_was_changed_here_is_named_and_nothing_is_applied(
     with pytest.raises(StorageFault):
         node.settle()
     assert node.disk.accounts == accounts
+
+
+def test_a_block_connected_lately_is_left_without_reading_it_again(
+    builder: ChainBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, _, new = stored_branches(builder)
+    read: list[int] = []
+    look_up = node.store.body
+
+    def body(block_id: int) -> bytes | None:
+        read.append(block_id)
+        return look_up(block_id)
+
+    monkeypatch.setattr(node.store, "body", body)
+    node.give(builder.block(new[-1]))
+    assert node.chain.tip.height == 4
+    assert read == [node.record(block).id for block in new]  # which were put aside, and never connected
 
 
 def test_accounts_that_do_not_fit_the_blocks_are_named_when_they_are_undone(builder: ChainBuilder) -> None:
