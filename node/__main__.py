@@ -17,10 +17,8 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 
 _YOUNG_OBJECTS: Final = 200_000
-"""Objects made and not let go of, before the collector looks for cycles among them: some 30 MB at most.
-
-By default it is 700; entries on their way through a sync are as many as that all the time, and hold no cycles.
-"""
+"""Objects made and not let go of, before the collector looks for cycles among them: some 30 MB at most. By
+default it is 700; entries on their way through a sync are as many all the time, and hold no cycles."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

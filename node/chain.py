@@ -139,7 +139,7 @@ class Chain:
         return self._bodies.load(record)
 
     def recall(self, record: BlockRecord) -> Held:
-        """Return the same with its entries, from memory where it was connected lately. Raises StorageFault."""
+        """Return the same with its entries: from memory where it was connected lately. StorageFault."""
         return self._bodies.recall(record)
 
     # ------------------------------------------------------------------------------------- in come bodies

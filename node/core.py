@@ -55,7 +55,7 @@ SAVE_PENDING_MS: Final = 60_000
 SAVE_PEERS_MS: Final = 300_000
 SAVE_BANS_MS: Final = 1_000
 """After one, the book of peers is saved this soon: once for many."""
-_SLICE: Final = 2_000
+_SLICE: Final = 500
 """Entries handled in one step."""
 
 

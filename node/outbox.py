@@ -50,7 +50,7 @@ class Outbox:
         """Make the batch visible to the core and send it on its way to the disk; return its number.
 
         `entries`: how many are in it, blocks counted as some. `may_wait`: it leaves with the next one, or when
-        the core has nothing more to do at once: a header whose block follows needs no transaction of its own.
+        the core has no more to do at once: a header whose block follows needs no transaction of its own.
         """
         if batch.number != self.latest + 1:
             raise AssertionError(f"batch {batch.number} staged after {self.latest}")
