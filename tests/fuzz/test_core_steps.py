@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node import frames
+from node.compact import compact_of
 from node.messages import (
+    BlockEntries,
     BlockMessage,
+    CompactBlock,
     Entries,
+    GetBlockEntries,
     GetData,
     GetHeaders,
     Headers,
@@ -36,6 +40,15 @@ FORK = CHAIN.blocks(MAIN[2], 6, miner=key("mallory"))
 BLOCKS = [*MAIN, SPENT, *FORK]
 ENTRIES = [CHAIN.entry(key("ann"), key("bob"), 1_00, nonce=n) for n in range(4)]
 FORGED = [CHAIN.entry(key("ann"), key("eve"), 1_00, nonce=n, signed=False) for n in range(2)]
+
+
+def near_compact(block: Built, headers: list[Edit], ids: list[Edit]) -> CompactBlock:
+    """A compact block, nearly right: its header or its short ids changed."""
+    said = compact_of(block.block, block.block.leaves()[1:])
+    header = edited(said.header, headers).ljust(92, b"\0")[:92]
+    size = len(said.short_ids)
+    return replace(said, header=header, short_ids=edited(said.short_ids, ids).ljust(size, b"\0")[:size])
+
 
 hashes = st.lists(st.sampled_from([block.hash for block in BLOCKS]), min_size=1, max_size=4).map(tuple)
 txids = st.lists(st.sampled_from([entry.txid for entry in (*ENTRIES, *FORGED)]), min_size=1, max_size=4).map(
@@ -68,6 +81,22 @@ apt: st.SearchStrategy[Message] = st.one_of(
     st.builds(Inventory, kinds, hashes | txids),
     st.builds(GetData, kinds, hashes | txids),
     st.builds(NotFound, kinds, hashes | txids),
+    st.builds(
+        near_compact,
+        st.sampled_from(BLOCKS),
+        st.lists(edits, max_size=1),
+        st.lists(edits, max_size=1),
+    ),
+    st.builds(
+        GetBlockEntries,
+        st.sampled_from([block.hash for block in BLOCKS]),
+        st.sets(st.integers(0, 4), min_size=1).map(sorted).map(tuple),
+    ),
+    st.builds(
+        BlockEntries,
+        st.sampled_from([block.hash for block in BLOCKS]),
+        st.lists(near_entries, min_size=1, max_size=3).map(tuple),
+    ),
     st.builds(GetHeaders, hashes, st.just(bytes(32)) | st.sampled_from([block.hash for block in BLOCKS])),
 )
 """Messages about things that exist, nearly right."""
@@ -77,7 +106,7 @@ silence = st.sampled_from([50, 2_500, 31_000, 100_000])
 def at_work(mode: str = "on-demand") -> tuple[Subject, Puppet]:
     """A node with a book, told by an honest peer that stays."""
     subject = Subject(mode=mode)
-    honest = Puppet(subject, "honest", host="203.0.113.1")
+    honest = Puppet(subject, "honest", host="203.0.113.1", features=1)
     honest.serves = {block.hash: block for block in MAIN}
     honest.show(*MAIN[:4])
     assert subject.height == 4
@@ -101,7 +130,7 @@ def test_whatever_a_peer_says_after_the_handshake_nobody_else_pays_for_it(
     said: list[Message | bytes | int],
 ) -> None:
     subject, honest = at_work()
-    bad = Puppet(subject, "bad", host="198.51.100.66")
+    bad = Puppet(subject, "bad", host="198.51.100.66", features=1)
     bad.serves = {block.hash: block for block in BLOCKS[::2]}
     for one in said:
         if isinstance(one, int):
