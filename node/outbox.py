@@ -49,7 +49,7 @@ class Outbox:
     def stage(self, batch: Batch, entries: int = 0, *, may_wait: bool = False) -> int:
         """Make the batch visible to the core and send it on its way to the disk; return its number.
 
-        `entries`: how many are in it, blocks counted as some. `may_wait`: it leaves with the next one, or when
+        `entries`: how many are in it, blocks counted as some. `may_wait`: it leaves with the next, or when
         the core has no more to do at once: a header whose block follows needs no transaction of its own.
         """
         if batch.number != self.latest + 1:
