@@ -55,6 +55,18 @@ def saved(entries: Sequence[Entry], *, own: bool = False) -> list[Saved]:
     return [Saved(entry.raw, own, NOW.wall_ms - 5) for entry in entries]
 
 
+def test_a_block_may_be_made_of_what_is_pending_being_checked_or_not_looked_at_again_yet() -> None:
+    world = World()
+    entries = world.entries(12)
+    world.intake.restore(saved(entries), NOW)
+    assert {entry.txid for entry in world.intake.at_hand()} == {entry.txid for entry in entries}
+    world.check(world.out.drain())
+    assert 0 < len(world.mempool) < len(entries)
+    assert {entry.txid for entry in world.intake.at_hand()} == {entry.txid for entry in entries}
+    world.check_all()
+    assert world.intake.at_hand() == [pending.entry for pending in world.mempool]
+
+
 def test_all_that_was_saved_is_pending_again_however_much_it_is() -> None:
     world = World()
     entries = world.entries(60)  # 12,000: more than may be in check at a time

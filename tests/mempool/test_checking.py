@@ -38,6 +38,12 @@ def test_an_entry_stays_until_its_verdict() -> None:
     assert len(in_check) == 0
 
 
+def test_the_entries_are_there_in_order_of_arrival() -> None:
+    first, second, other = held(ANN, 0), held(ANN, 1), held(BOB, 0)
+    in_check = holding(first, other, second)
+    assert list(in_check.entries()) == [first.entry, other.entry, second.entry]
+
+
 def test_the_next_of_a_sender_waits_for_no_older_one() -> None:
     first, second, other = held(ANN, 0), held(ANN, 1), held(BOB, 0)
     in_check = holding(first, second, other)
