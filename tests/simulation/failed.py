@@ -55,4 +55,9 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
     (Wish(1859), "what had outbid an entry typed there expired before it was mined (the judgement)"),
     (Wish(2329), "the same, outbid at a node whose clock was wrong (the judgement)"),
     (Wish(2902), "the same again"),
+    (Wish(4), "compact blocks were fetched beside the 16 blocks that a peer may be asked for at once"),
+    (
+        Wish(27, profile="tight"),
+        "the pool follows the tip in the step after it moved (the judgement)",
+    ),
 )
