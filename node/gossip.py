@@ -46,6 +46,8 @@ KNOWN_ENTRIES: Final = 20_000
 """Entries that a peer is remembered to have."""
 OFFER_AGAIN_MS: Final = 15_000
 """Own entries are told again this often until a peer has them."""
+REMIND_MS: Final = 120_000
+"""And this often as long as they wait: a peer that had one may have had to let it go."""
 TOLD_AT_ONCE: Final = 8
 """New headers told in one HEADERS; a peer further behind gets the tip's hash and asks."""
 SERVED_BLOCKS: Final = 64
@@ -94,6 +96,8 @@ class Gossip:
         self._peers: dict[int, _Peer] = {}
         self._unheard: dict[bytes, int] = {}
         """Own entries that no peer is known to have -> when to offer them again; monotonic milliseconds."""
+        self._heard_of: dict[bytes, int] = {}
+        """The other own entries that wait, in the same way."""
         self._offer_ms = 0
 
     # -------------------------------------------------------------------------------------- connections
@@ -123,6 +127,7 @@ class Gossip:
     def entry_gone(self, txid: bytes) -> None:
         """Offer an entry no more: it is in a block, or void."""
         self._unheard.pop(txid, None)
+        self._heard_of.pop(txid, None)
 
     def entries_came(self, connection: int, txids: Sequence[bytes], now: Now) -> None:
         """Note that a peer has these, and that they need not be fetched any more."""
@@ -140,7 +145,9 @@ class Gossip:
                 peer.flush_ms = now.mono_ms + TRICKLE_MS
 
     def _heard(self, txid: bytes) -> None:
-        self._unheard.pop(txid, None)
+        due_ms = self._unheard.pop(txid, None)
+        if due_ms is not None:
+            self._heard_of[txid] = due_ms + REMIND_MS
 
     def refused(self, txid: bytes, now: Now) -> None:
         """Offer an own entry again later: a peer that asked for it would not take it.
@@ -198,6 +205,8 @@ class Gossip:
                 peer.known.note(txid, None)
                 self._heard(txid)
         missing = tuple(txid for txid, entry in found if entry is None)
+        for txid in missing:
+            peer.known.forget(txid)  # it was told of it, and is to hear again should it come back
         if missing:
             self._sessions.send(connection, NotFound(Kind.ENTRY, missing))
 
@@ -339,12 +348,13 @@ class Gossip:
             self._sessions.send(connection, told, self._out.latest)
 
     def _offer_again(self, now: Now) -> None:
-        due = [txid for txid, due_ms in self._unheard.items() if now.mono_ms >= due_ms]
-        waiting = [txid for txid in due if self._pending(txid) is not None]
-        for txid in due:
-            del self._unheard[txid]  # also what was replaced meanwhile
-        for txid in waiting:
-            self._unheard[txid] = now.mono_ms + OFFER_AGAIN_MS
+        waiting: list[bytes] = []
+        for offered, again_ms in ((self._unheard, OFFER_AGAIN_MS), (self._heard_of, REMIND_MS)):
+            for txid in [txid for txid, due_ms in offered.items() if now.mono_ms >= due_ms]:
+                del offered[txid]  # also what was replaced meanwhile
+                if self._pending(txid) is not None:
+                    offered[txid] = now.mono_ms + again_ms
+                    waiting.append(txid)
         for start in range(0, len(waiting), MAX_HASHES):
             told = Inventory(Kind.ENTRY, tuple(waiting[start : start + MAX_HASHES]))
             for connection in self._peers:
@@ -356,6 +366,6 @@ class Gossip:
         fetch_ms = self._fetching.deadline(now)
         if fetch_ms is not None:
             times.append(fetch_ms)
-        if self._unheard and self._peers:
+        if (self._unheard or self._heard_of) and self._peers:
             times.append(max(self._offer_ms, now.mono_ms + 1))
         return min(times, default=None)

@@ -415,6 +415,7 @@ async def test_too_many_connections_are_refused_by_name(node: FakeNode) -> None:
 
 async def test_a_subscriber_gets_each_notice_of_its_level(node: FakeNode) -> None:
     async with running(node) as path, connected(path) as client:
+        assert node.control is not None
         node.tell(Notice("early", "nobody listens yet"))
         assert not node.control.hears(Level.ERROR)
         assert (await client.ask("subscribe"))["result"] == {"level": "info"}

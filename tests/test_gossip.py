@@ -105,8 +105,43 @@ def test_an_own_entry_that_was_replaced_is_offered_no_more_and_looked_for_no_mor
     one.say(GetData(Kind.ENTRY, (second.txid,)))
     subject.pass_time(20_000)
     assert first.txid not in told_of(one)
+    subject.core.gossip.entry_gone(second.txid)
     deadline = subject.core.gossip.deadline(subject.now())
     assert deadline is None
+
+
+def test_an_own_entry_is_told_of_again_now_and_then_as_long_as_it_waits() -> None:
+    """Who had it may have had to let it go, for want of room or in a restart, and would not ask for it."""
+    subject, one, _ = two()
+    own, theirs = entry(0), entry(1)
+    submit(subject, own)
+    one.say(Inventory(Kind.ENTRY, (theirs.txid,)))
+    one.say(Entries((theirs.raw,)))
+    subject.pass_time(100)
+    one.say(GetData(Kind.ENTRY, (own.txid,)))
+    subject.pass_time(100_000)
+    before = told_of(one).count(own.txid)
+    subject.pass_time(120_000)
+    assert told_of(one).count(own.txid) == before + 1
+    assert subject.core.gossip.heard_by(own.txid) > 0
+    subject.core.gossip.entry_gone(own.txid)
+    subject.pass_time(300_000)
+    assert told_of(one).count(own.txid) == before + 1
+    assert theirs.txid not in told_of(one)
+
+
+def test_who_asked_in_vain_for_an_entry_is_told_when_it_comes_back() -> None:
+    """It was mined before the question came, and the block was undone."""
+    subject, _, two_ = two()
+    own = entry(0)
+    submit(subject, own)
+    subject.pass_time(100)
+    assert told_of(two_) == [own.txid]
+    subject.core.mempool.remove(own.txid)
+    two_.say(GetData(Kind.ENTRY, (own.txid,)))
+    submit(subject, own)
+    subject.pass_time(100)
+    assert told_of(two_) == [own.txid] * 2
 
 
 def test_who_heard_of_an_entry_is_counted_and_an_own_one_only_once_a_peer_took_it() -> None:

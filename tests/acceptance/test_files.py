@@ -340,6 +340,9 @@ def holds(lab: Lab, made: Made, file: str, row: Row) -> None:
     else:
         node.launch()
         assert node.wait() == 1, node.log()
+    if row.says and row.mend is Mend.NOTHING and file != LOG:
+        # What was pending is read once the socket answers.
+        until(lambda: bool(warnings(node.log())), f"{file} is named in the log")
     told = node.log() + (path.read_text(errors="replace") if file == LOG and row.mend is Mend.NOTHING else "")
     said = warnings(told)
     expected = as_written(row.says, path=path, folder=node.folder, backup=made.backup)

@@ -419,14 +419,17 @@ class Checkers:
                 )
 
     def _passes_on(self, machine: Machine, message: CompactBlock) -> None:
-        """See that a block which is not durable is somebody else's, and stands on one that is connected."""
+        """See that a block which is not durable is somebody else's, and stands on one that is.
+
+        The tip may have moved elsewhere while the message waited for that.
+        """
         block_hash = hash_header(message.header)
         if block_hash in self.seen(machine).durable:
             return
         if machine.core.mining.is_own(block_hash):
             raise Failure(f"{machine.name}: tells of its block {block_hash.hex()[:8]}, which is not durable")
-        if decode_header(message.header).previous not in self.ledger.at(machine.core.store.tip().hash).path:
-            raise Failure(f"{machine.name}: passes block {block_hash.hex()[:8]} on, which is not on its tip")
+        if decode_header(message.header).previous not in self.seen(machine).durable:
+            raise Failure(f"{machine.name}: passes block {block_hash.hex()[:8]} on, whose parent it has not")
 
     def _greets(self, machine: Machine, hello: Hello) -> None:
         if hello.work > self.seen(machine).work:
@@ -509,8 +512,9 @@ class Checkers:
         waiting = machine.core.pending()
         between = {entry.txid: None for entry in waiting}
         taken = {(entry.sender, entry.nonce): None for entry in waiting}
-        # After a restart what comes back of undone blocks may have taken all the places of a small pool.
-        is_crowded = bool(seen.undone) and machine.build.pool_entries < ROOMY
+        # What comes back of undone blocks, or after a restart of what was evicted since it was saved, may
+        # have taken all the places of a small pool.
+        is_crowded = bool(seen.undone or machine.lives > 1) and machine.build.pool_entries < ROOMY
         for txid in missing:
             entry = seen.promised[txid]
             _, nonce = tip.accounts.get(entry.sender, (0, 0))
