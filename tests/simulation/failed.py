@@ -56,6 +56,10 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
     (Wish(2329), "the same, outbid at a node whose clock was wrong (the judgement)"),
     (Wish(2902), "the same again"),
     (Wish(4), "compact blocks were fetched beside the 16 blocks that a peer may be asked for at once"),
+    (Wish(27), "who asked in vain for an entry that was in a block by then was not told when it came back"),
+    (Wish(298), "an own entry that its only peer had to let go was never offered again"),
+    (Wish(188), "after a restart what was evicted since it was saved filled a small pool (the judgement)"),
+    (Wish(198), "the tip moved elsewhere while a compact block waited for the disk (the judgement)"),
     (
         Wish(27, profile="tight"),
         "the pool follows the tip in the step after it moved (the judgement)",
