@@ -265,7 +265,8 @@ class Relay:
             return
         self._parts.pop(part.record.hash, None)
         self._kept.note(part.record.hash, made.block.entries)
-        self._sync.came_in_parts(part.connection, part.record, len(made.block.raw), now)
+        if part.reserved:  # else the whole block is on its way from whoever was asked
+            self._sync.came_in_parts(part.connection, part.record, len(made.block.raw), now)
         self._answer_askers(part.record.hash, made.block.entries, now)
 
     def _misfits(self, part: _Part, why: str) -> None:
@@ -282,7 +283,8 @@ class Relay:
         """Put a block together no more: it is asked for whole."""
         part.work = None
         self._parts.pop(part.record.hash, None)
-        self._sync.release(part.connection, part.record)
+        if part.reserved:
+            self._sync.release(part.connection, part.record)
         self._has_dropped = True
 
     def not_found(self, connection: int, hashes: Sequence[bytes]) -> tuple[bytes, ...]:
