@@ -139,8 +139,8 @@ class Seen:
     """What waited after its last step, by txid; followed only where a node holds few."""
     undone: dict[bytes, None] = field(default_factory=dict)
     """Txids of blocks that it left: back among what waits only where there is room."""
-    parked: dict[bytes, int] = field(default_factory=dict)
-    """When the headers from the future are due that waited at the last look, by hash."""
+    parked: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    """When the headers from the future are due that waited at the last look, and their parents; by hash."""
 
 
 class Checkers:
@@ -539,14 +539,17 @@ class Checkers:
         return self._dearest.get((entry.sender, entry.nonce), 0) > entry.fee
 
     def _judge_parked(self, machine: Machine) -> None:
-        """See that a header from the future enters when its time has come."""
+        """See that a header from the future enters when its time has come, but behind a condemned block."""
         core, seen = machine.core, self.seen(machine)
         now_ms = machine.now().wall_ms
         before, seen.parked = seen.parked, {}
         waiting = core.chain.headers._parked
         if len(waiting) < PARKED_HEADERS:  # else some have been dropped for others
-            seen.parked = {one.header.hash: one.due_ms for one in waiting.values()}
-        for block_hash, due_ms in before.items():
+            seen.parked = {one.header.hash: (one.due_ms, one.header.previous) for one in waiting.values()}
+        for block_hash, (due_ms, previous) in before.items():
+            parent = core.store.find(previous)
+            if parent is not None and core.chain.headers.is_condemned(parent):
+                continue
             if due_ms <= now_ms and block_hash not in waiting and core.store.find(block_hash) is None:
                 raise Failure(f"{machine.name}: forgot block {block_hash.hex()[:8]} when its time had come")
 

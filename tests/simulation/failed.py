@@ -60,6 +60,7 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
     (Wish(298), "an own entry that its only peer had to let go was never offered again"),
     (Wish(188), "after a restart what was evicted since it was saved filled a small pool (the judgement)"),
     (Wish(198), "the tip moved elsewhere while a compact block waited for the disk (the judgement)"),
+    (Wish(426), "a block from the future waited behind one that was condemned meanwhile (the judgement)"),
     (Wish(385), "a peer that was asked for a whole block, and sent its parts before, was charged for it"),
     (
         Wish(27, profile="tight"),

@@ -134,7 +134,7 @@ def lose_what_it_took(world: World, machine: Machine) -> None:
 
 def forget_a_block_from_the_future(world: World, machine: Machine) -> None:
     """As if its header had waited at the last look."""
-    world.checkers.seen(machine).parked[bytes(32)] = machine.now().wall_ms
+    world.checkers.seen(machine).parked[bytes(32)] = (machine.now().wall_ms, bytes(32))
     world.checkers.look(machine)
 
 
