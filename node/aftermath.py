@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from node.chain import Chain
+from node.connecting import SLICE
 from node.events import Level, Now
 from node.gossip import Gossip
 from node.intake import Intake
@@ -169,7 +170,8 @@ class Aftermath:
         tree, account_of = self._chain.tree, self._store.account
         for record in tree.path(done.fork, done.new):
             held = self._chain.recall(record)
-            entries = held.part()
+            yield from held.take_apart(SLICE)
+            entries = held.entries
             credited = self._chain.credited_by(record, held.sane.coinbase)
             settled = self._mempool.block_connected(entries, account_of, credited=credited)
             if done.batch > self._out.durable:
@@ -197,7 +199,8 @@ class Aftermath:
         timestamp_ms = self._chain.tip.header.timestamp_ms
         for record in self._chain.tree.path(fork, left):
             held = self._chain.recall(record)
-            entries = held.part()
+            yield from held.take_apart(SLICE)
+            entries = held.entries
             debited = self._chain.credited_by(record, held.sane.coinbase)
             returned = self._mempool.block_disconnected(
                 entries, account_of, timestamp_ms, now.wall_ms, debited=debited
@@ -216,7 +219,7 @@ class Aftermath:
         self._gossip.block_settled(done.record, (), now)
         self._out.notice(
             "block-aside",
-            f"block {done.record.height} {done.record.hash.hex()[:8]}… kept aside: its branch is not heavier",
+            f"block {done.record.height} {done.record.hash.hex()[:8]}… kept: its branch is not heavier yet",
             Level.DEBUG,
             after=done.batch,
             fields=_fields(done.record),

@@ -24,7 +24,7 @@ from node.tree import Tree
 MAX_HELD_BYTES: Final = 64 << 20
 """Bodies in memory; what is decoded of them takes some five times as much."""
 FRESH_BYTES: Final = 4 << 20
-"""Of the blocks connected last, which stay taken apart: some ten full ones, that a switch may leave again."""
+"""Of the blocks connected or taken back last, which stay taken apart: some ten full ones."""
 AVAILABLE: Final = (Standing.STORED, Standing.PROVEN)
 """Standings of a block whose body is stored, with those of all before it."""
 OURSELVES: Final = -1
@@ -64,9 +64,17 @@ class Held:
         """Bytes of the block."""
         return len(self.sane.block.raw)
 
-    def part(self, start: int = 0, end: int | None = None) -> list[Entry]:
-        """Return entries by their positions, as in a slice: those decoded before, else decoded now."""
-        return self.entries[start:end] if self.entries else rules.sane_entries(self.sane, start, end)
+    @property
+    def is_apart(self) -> bool:
+        """True once all its entries are decoded."""
+        return len(self.entries) == len(self.sane.block.entries)
+
+    def take_apart(self, at_once: int) -> Iterator[int]:
+        """Decode the entries that are not decoded yet, so many at once; yields how many they were."""
+        while not self.is_apart:
+            done = len(self.entries)
+            self.entries += rules.sane_entries(self.sane, done, done + at_once)
+            yield len(self.entries) - done
 
 
 class Bodies:
@@ -86,7 +94,7 @@ class Bodies:
         self.bytes = 0
         """What they take, as bytes of blocks."""
         self._fresh: OrderedDict[int, Held] = OrderedDict()
-        """Connected lately, so that their bytes were hashed to their headers and never left this memory."""
+        """Connected or read lately, so that their bytes were hashed to their headers in this memory."""
         self._fresh_bytes = 0
 
     def get(self, block_id: int) -> Held | None:
@@ -108,6 +116,9 @@ class Bodies:
     def connected(self, held: Held) -> None:
         """Let go of a body that is connected, and keep it at hand for a while."""
         self.release(held.record.id)
+        self._keep_fresh(held)
+
+    def _keep_fresh(self, held: Held) -> None:
         if held.record.id not in self._fresh:
             self._fresh[held.record.id] = held
             self._fresh_bytes += held.size
@@ -156,12 +167,25 @@ class Bodies:
     # ---------------------------------------------------------------------------------------- the store
 
     def recall(self, record: BlockRecord) -> Held:
-        """Return a stored block: as it was connected lately, else read and hashed again to its header.
+        """Return a stored block, and keep it at hand: as it was lately, else read and hashed to its header.
 
         Raises StorageFault where there is none or the bytes are not the header's.
         """
-        fresh = self._fresh.get(record.id)
-        return Held(record, self.load(record), OURSELVES, stored=True) if fresh is None else fresh
+        held = self._fresh.get(record.id)
+        if held is None:
+            held = Held(record, self.load(record), OURSELVES, stored=True)
+            self._keep_fresh(held)
+        return held
+
+    def at_hand(self, above: BlockRecord, upto: BlockRecord) -> list[Held]:
+        """Return blocks connected or read lately that are above `above` and below or at `upto`."""
+        return [
+            held
+            for held in self._fresh.values()
+            if above.height < held.record.height
+            and self._tree.is_ancestor(held.record, upto)
+            and held.is_apart
+        ]
 
     def load(self, record: BlockRecord) -> SaneBlock:
         """Return a stored block, read and hashed again to its header.
@@ -183,11 +207,10 @@ class Bodies:
 
     def read(self, record: BlockRecord) -> Held:
         """Hold the body of a stored block. Raises StorageFault."""
-        found = self.recall(record)
+        fresh = self._fresh.get(record.id)
+        sane, entries = (self.load(record), []) if fresh is None else (fresh.sane, list(fresh.entries))
         verified = record.standing is Standing.PROVEN
-        held = Held(
-            record, found.sane, OURSELVES, stored=True, verified=verified, entries=list(found.entries)
-        )
+        held = Held(record, sane, OURSELVES, stored=True, verified=verified, entries=entries)
         self.take(held)
         self._read[record.id] = None
         return held

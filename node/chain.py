@@ -45,6 +45,9 @@ MAX_IN_CHECK: Final = 8_192
 """Signatures of blocks being checked above which no further block is prepared: decoded, it takes memory."""
 MAX_UNSAVED_ENTRIES: Final = 40_000
 """What the disk may be behind, in entries, before the chain waits for it."""
+MAX_EARLY_BYTES: Final = MAX_HELD_BYTES // 4
+"""Bodies in memory up to which signatures are checked of blocks whose branch is heavier by its headers only:
+the last body may never come, and room is left for what does."""
 READ_AHEAD_ENTRIES: Final = 16_000
 """Entries of stored blocks read ahead of proving, so that their signatures are checked meanwhile."""
 DEEP_BLOCKS: Final = 6
@@ -286,16 +289,24 @@ class Chain:
         except RuleBroken as broken:
             self._condemn(record, broken, held.to_blame)
             return
-        if record.work <= self.tip.work:
-            self._put_aside(held)
-        else:
+        if record.work > self.tip.work:
             self._candidates.pop(record.parent_id, None)
             self._candidates[record.id] = record
             if self._bodies.bytes > MAX_HELD_BYTES:
                 self._put_aside(held)
             else:
                 self._ask(held)
+        elif self._leads_to_more(record) and self._bodies.bytes <= MAX_EARLY_BYTES:
+            self._store_with_parents(held)  # should its branch stop short, nothing waits for it here
+            self._ask(held)
+        else:
+            self._put_aside(held)
         self._intake.extend(self._bodies.adopt(record.id))
+
+    def _leads_to_more(self, record: BlockRecord) -> bool:
+        """True where the heaviest headers, which are heavier than the tip, stand on this block."""
+        best = self.headers.best
+        return best.work > self.tip.work and self.tree.is_ancestor(record, best)
 
     def _decode(self, held: Held) -> Iterator[int]:
         timestamp_ms = held.record.header.timestamp_ms
@@ -365,9 +376,7 @@ class Chain:
                 break
             if self._bodies.get(record.id) is None:
                 held = self._bodies.read(record)
-                for start in range(len(held.entries), len(held.sane.block.entries), SLICE):
-                    held.entries += rules.sane_entries(held.sane, start, start + SLICE)
-                    yield len(held.entries) - start
+                yield from held.take_apart(SLICE)
                 self._ask(held)
                 if self._bodies.bytes > MAX_HELD_BYTES:
                     break
@@ -387,19 +396,18 @@ class Chain:
             self._refuse(held, broken)
             return
         self._proving.keep(changes)
-        coinbase = held.sane.coinbase
         record = replace(self._store.record(held.record.id), standing=Standing.PROVEN)
         batch = self._out.batch()
         batch.records.append(record)
         if not held.stored:
             batch.bodies.append((record.id, held.sane.block.raw))
         batch.accounts = changes
-        batch.connected.append(Connected(record, coinbase, held.sane.leaves[0], held.entries))
+        batch.connected.append(_connected(record, held))
         batch.followed = any(block.height > record.height for block in self._candidates.values())
         number = self._out.stage(batch, len(held.entries) + BLOCK_COST)
         self._bodies.connected(held)
         self._tip_changed()
-        credited = self.credited_by(record, coinbase)
+        credited = self.credited_by(record, held.sane.coinbase)
         self.outcomes.append(BlockConnected(record, held.entries, credited, held.origin, number, held.sane))
 
     def credited_by(self, record: BlockRecord, own: Coinbase) -> tuple[bytes, ...]:
@@ -430,7 +438,8 @@ class Chain:
         old = self.tip
         fork = self.tree.fork_point(old, new)
         batch = self._out.batch()
-        batch.switch = Switch(fork, new)
+        lately = self._bodies.at_hand(fork, new)
+        batch.switch = Switch(fork, new, {held.record.id: _connected(held.record, held) for held in lately})
         batch.scratch = self._proving.hand_over()
         since_ms = self._now_ms - self.tree.ancestor(old, fork.height + 1).first_seen_ms
         loud = old.height - fork.height >= DEEP_BLOCKS or since_ms > LATE_MS
@@ -522,6 +531,10 @@ class Chain:
                 self._bodies.keep_while_wanted(held)  # its signatures are being checked, or were
             else:
                 self._bodies.release(held.record.id)
+
+
+def _connected(record: BlockRecord, held: Held) -> Connected:
+    return Connected(record, held.sane.coinbase, held.sane.leaves[0], held.entries)
 
 
 def _by_work_then_arrival(block: BlockRecord) -> tuple[int, int]:

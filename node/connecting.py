@@ -57,12 +57,13 @@ class Connecting:
         Yields what was done, in entries. Raises StorageFault and StateMismatch: this machine's faults.
         """
         held = self._bodies.recall(record)
+        yield from held.take_apart(SLICE)
         credited = self.credited_by(record, held.sane.coinbase)
         if credited is not None:
             state.undo_coinbase(accounts, credited)
-        for end in range(len(held.sane.block.entries), 0, -SLICE):
+        for end in range(len(held.entries), 0, -SLICE):
             start = max(0, end - SLICE)
-            for entry in reversed(held.part(start, end)):
+            for entry in reversed(held.entries[start:end]):
                 state.undo_entry(accounts, entry)
             yield end - start
         yield BLOCK_COST

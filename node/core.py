@@ -94,7 +94,12 @@ class Core:
         self.mempool = Mempool(parameters)
         self.intake = Intake(self.network_id, store, self.mempool, self._checks, self.sessions, self.out)
         self.chain = Chain(
-            parameters, self.network_id, store, self.out, self._checks, self.intake.verified.__contains__
+            parameters,
+            self.network_id,
+            store,
+            self.out,
+            self._checks,
+            self.intake.verified.txids.__contains__,
         )
         self.sync = Sync(parameters, store, self.chain, self.sessions, self.out)
         self.relay = Relay(store, self.chain, self.sync, self.sessions, self.out, self.intake.at_hand)

@@ -12,6 +12,7 @@ from node.storage.memory import memory_disk, open_memory
 from node.storage.port import Batch, BlockRecord, Standing, StorageFault
 from node.tree import Tree
 from tests.building import EASY, Built, ChainBuilder, key, record_of
+from tests.chaining import ANN, BOB, RICH
 
 PEER = 7
 
@@ -165,6 +166,30 @@ def test_what_was_connected_lately_is_at_hand_until_as_much_came_after_it(
         shelf.bodies.recall(first.record)
     stored(shelf, shelf.trunk[0], first.sane.block.raw, Standing.PROVEN)
     assert shelf.bodies.recall(first.record).sane == first.sane
+    assert shelf.bodies.recall(first.record) is shelf.bodies.recall(first.record)
+
+
+def test_those_of_one_branch_are_named_once_they_are_taken_apart(shelf: Shelf) -> None:
+    for held in shelf.take(*shelf.trunk[:4], *shelf.branch):
+        shelf.bodies.connected(held)
+    fork, tip = shelf.record(shelf.trunk[1]), shelf.record(shelf.branch[1])
+    found = shelf.bodies.at_hand(fork, tip)
+    assert [held.record.hash for held in found] == [block.hash for block in shelf.branch[:2]]
+
+
+def test_entries_are_decoded_once_in_slices() -> None:
+    builder = ChainBuilder(RICH)
+    block = builder.block(None, [builder.entry(ANN, BOB, 1, signed=False) for _ in range(5)])
+    held = Held(
+        record_of(block, 1, parent_id=0, standing=Standing.HEADER),
+        sane_block(decode_block(block.raw), RICH),
+        PEER,
+    )
+    assert not held.is_apart
+    assert [len(held.entries) for _ in held.take_apart(2)] == [2, 4, 5]
+    assert held.is_apart
+    assert held.entries == block.entries
+    assert list(held.take_apart(2)) == []
 
 
 def test_a_body_that_is_missing_is_named(shelf: Shelf) -> None:

@@ -129,5 +129,10 @@ class Verified:
     def __contains__(self, txid: bytes) -> bool:
         return txid in self._txids
 
+    @property
+    def txids(self) -> KeysView[bytes]:
+        """What is in it, always as it is now: for whoever asks for each entry of a block."""
+        return self._txids.keys
+
     def add(self, txid: bytes) -> None:
         self._txids.note(txid, None)

@@ -8,7 +8,7 @@ from typing import Final
 
 from node.ledger.errors import Rule, RuleBroken
 from node.storage import bulk
-from node.storage.port import Batch, Place, Switch
+from node.storage.port import Batch, Connected, Place, Switch
 from node.storage.rows import KEY_BYTES, KEYS_OF_ROW, BlockKeys, keys_of_block, keys_of_stored, pack_place
 
 SEGMENT_TXIDS: Final = 16_384
@@ -27,10 +27,8 @@ _FOLLOW: Final = """
     )
     INSERT INTO main SELECT height, id FROM branch
 """
-_ABOVE: Final = (
-    "SELECT height, header, raw FROM main JOIN blocks USING (id) LEFT JOIN bodies USING (id) "
-    "WHERE height > ? ORDER BY height"
-)
+_ABOVE: Final = "SELECT height, id FROM main WHERE height > ? ORDER BY height"
+_STORED: Final = "SELECT header, raw FROM blocks LEFT JOIN bodies USING (id) WHERE id = ?"
 _LAST_SEGMENT: Final = """
     SELECT id, txids, (SELECT length(key) FROM txids WHERE segment = id ORDER BY key LIMIT 1)
     FROM segments ORDER BY id DESC LIMIT 1
@@ -70,8 +68,7 @@ class MainChain:
             joined = [(connected.record.height, connected.record.id) for connected in batch.connected]
             bulk.write_rows(self._connection, "INSERT INTO main", joined)
             for one in batch.connected:
-                height = one.record.height
-                self._join(height, keys_of_block(height, one.coinbase_leaf, one.coinbase.miner, one.entries))
+                self._join(one.record.height, _keys_of(one))
         self._write()
 
     def _follow(self, switch: Switch) -> None:
@@ -81,10 +78,15 @@ class MainChain:
         self._leave(fork)
         self._connection.execute("DELETE FROM main WHERE height > ?", (fork,))
         self._connection.execute(_FOLLOW, {"height": new.height, "new": new.id, "fork": fork})
-        for height, header, raw in self._connection.execute(_ABOVE, (fork,)):
-            if type(raw) is not bytes:
-                raise RuleBroken(Rule.BLOCK_ENCODING, f"the body of block {height} is missing")
-            self._join(height, keys_of_stored(raw, header))
+        for height, block_id in self._connection.execute(_ABOVE, (fork,)):
+            one = switch.at_hand.get(block_id)
+            self._join(height, self._keys_of_stored(height, block_id) if one is None else _keys_of(one))
+
+    def _keys_of_stored(self, height: int, block_id: int) -> BlockKeys:
+        header, raw = self._connection.execute(_STORED, (block_id,)).fetchone()
+        if type(raw) is not bytes:
+            raise RuleBroken(Rule.BLOCK_ENCODING, f"the body of block {height} is missing")
+        return keys_of_stored(raw, header)
 
     def _leave(self, fork: int) -> None:
         """Take out of the index what stands above the fork, without reading the blocks it was made of."""
@@ -134,3 +136,7 @@ class MainChain:
 
     def _count(self, segment: int, txids: int) -> None:
         self._connection.execute("UPDATE segments SET txids = txids + ? WHERE id = ?", (txids, segment))
+
+
+def _keys_of(one: Connected) -> BlockKeys:
+    return keys_of_block(one.record.height, one.coinbase_leaf, one.coinbase.miner, one.entries)

@@ -8,7 +8,7 @@ the order of their numbers, each whole or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, Protocol
@@ -88,13 +88,15 @@ class Connected:
 class Switch:
     """The main chain leaves its branch above `fork` and follows the one that ends in `new`.
 
-    The blocks between are not named, for they may be many: whoever commits this finds them in the tree, and
-    reads their bodies, which are all stored.
+    The blocks between are not all named, for they may be many: whoever commits this finds them in the tree,
+    and reads the bodies of those that are not at hand; all are stored.
     """
 
     fork: BlockRecord
     new: BlockRecord
     """Above `fork`."""
+    at_hand: Mapping[int, Connected] = field(default_factory=dict)
+    """Some of those that join, by id, with their parts."""
 
 
 @dataclass(slots=True)

@@ -50,13 +50,10 @@ def test_stored_blocks_are_read_ahead_in_slices_and_their_signatures_asked_meanw
     monkeypatch.setattr(chain, "READ_AHEAD_ENTRIES", 100)
     old = builder.blocks(None, 9, miner=CEM)
     new = Payer(builder).line(None, 10, entries=5, miner=BOB)
-    node.give(*old)
-    node.headers(new[-1])
-    for block in new[:9]:
-        node.body(block)
-    node.settle()
+    node.give(*old, *new[:9])
     assert {node.standing(block) for block in new[:9]} == {Standing.STORED}
     assert node.chain.held_bytes == 0
+    node.headers(new[9])
     node.body(new[9])
     while node.advance(1):
         node.save()
@@ -65,6 +62,63 @@ def test_stored_blocks_are_read_ahead_in_slices_and_their_signatures_asked_meanw
     node.settle()
     assert node.is_at(new[-1])
     assert node.chain.held_bytes == 0
+
+
+def test_signatures_are_asked_as_bodies_come_where_the_headers_are_heavier_already(
+    builder: ChainBuilder, node: Node
+) -> None:
+    old = builder.blocks(None, 4, miner=CEM)
+    new = Payer(builder).line(None, 5, entries=3, miner=BOB)
+    node.give(*old)
+    node.headers(new[-1])
+    for count, block in enumerate(new[:4], 1):
+        node.body(block)
+        node.advance()
+        node.save()
+        assert (len(node.asked), node.standing(block)) == (count, Standing.STORED)
+    node.settle()
+    assert node.is_at(old[-1])
+    node.body(new[4])
+    node.advance()
+    assert len(node.asked) == 1  # what was answered is not asked again
+    node.settle()
+    assert node.is_at(new[-1])
+    assert node.chain.held_bytes == 0
+
+
+def test_signatures_are_not_asked_of_a_branch_whose_headers_are_no_heavier(
+    builder: ChainBuilder, node: Node
+) -> None:
+    node.give(*builder.blocks(None, 4, miner=CEM))
+    new = Payer(builder).line(None, 4, entries=3, miner=BOB)
+    node.headers(new[-1])
+    for block in new:
+        node.body(block)
+    while node.advance():
+        node.save()
+    assert node.asked == []
+    assert node.chain.held_bytes == 0
+
+
+def test_a_branch_that_stops_short_holds_little_memory_and_lets_go_of_it_when_the_tip_moves(
+    builder: ChainBuilder, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain, "MAX_EARLY_BYTES", 3_000)
+    old = builder.blocks(None, 9, miner=CEM)
+    new = Payer(builder).line(None, 10, entries=5, miner=BOB)
+    node.give(*old[:8])
+    node.headers(new[-1])
+    for block in new[:8]:
+        node.body(block)
+        node.settle()
+        assert node.standing(block) is Standing.STORED
+    assert 0 < node.chain.held_bytes <= 3_000
+    node.give(old[8])
+    assert node.chain.held_bytes == 0
+    for block in new[8:]:
+        node.body(block)
+    node.settle()
+    assert node.is_at(new[-1])
 
 
 def test_signatures_of_stored_blocks_are_asked_once_though_the_tip_moves_past_them(

@@ -127,15 +127,18 @@ class StoreMachine(RuleBasedStateMachine):
             batch.bodies.append((block_id, block.raw))
         return record
 
+    def with_parts(self, record: BlockRecord) -> Connected:
+        block = self.blocks[record.id]
+        assert block.coinbase is not None
+        return Connected(record, block.coinbase, block.coinbase_leaf, block.entries)
+
     pays = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=3)
 
     @rule(pays=pays, changed=accounts)
     def the_tip_gets_a_child(self, pays: list[tuple[int, int]], changed: dict[bytes, AccountState]) -> None:
         batch = self.batch()
         record = self.new_block(batch, self.opened.store.tip().id, Standing.PROVEN, pays)
-        block = self.blocks[record.id]
-        assert block.coinbase is not None
-        batch.connected.append(Connected(record, block.coinbase, block.coinbase_leaf, block.entries))
+        batch.connected.append(self.with_parts(record))
         batch.accounts.update(changed)
         self.stage(batch)
 
@@ -161,10 +164,16 @@ class StoreMachine(RuleBasedStateMachine):
         spill: bool,
     ) -> None:
         new = fork = data.draw(st.sampled_from(sorted(self.staged.bodies.keys() - self.staged.main)))
+        joining = []
         while fork not in self.staged.main:
+            joining.append(fork)
             fork = self.staged.records[fork].parent_id
         batch = self.batch()
-        batch.switch = Switch(self.staged.records[fork], self.staged.records[new])
+        at_hand = {
+            block_id: self.with_parts(self.staged.records[block_id])
+            for block_id in sorted(data.draw(st.sets(st.sampled_from(joining))))
+        }
+        batch.switch = Switch(self.staged.records[fork], self.staged.records[new], at_hand)
         store = self.opened.store
         scratch = SpillingScratch(store.account, bound=2) if spill else store.scratch()
         for owner, account in on_the_side.items():
