@@ -188,7 +188,7 @@ def test_entries_are_decoded_once_in_slices() -> None:
     assert not held.is_apart
     assert [len(held.entries) for _ in held.take_apart(2)] == [2, 4, 5]
     assert held.is_apart
-    assert held.entries == block.entries
+    assert held.entries == list(block.entries)
     assert list(held.take_apart(2)) == []
 
 
