@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -35,6 +36,8 @@ LEFT_OUT: Mapping[str, str] = {
 """What the end of a run says when tests with these marks did not run, whoever deselected them."""
 
 _COUNTS = pytest.StashKey[Counter[str]]()
+_LEFT_OUT = "left_out"
+"""What a worker of pytest-xdist hands to the process that reports."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,6 +54,20 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     for item in items:
         counts = item.config.stash.setdefault(_COUNTS, Counter())
         counts.update(mark for mark in LEFT_OUT if item.get_closest_marker(mark))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was left out to the process that reports, where this is a worker of pytest-xdist."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_LEFT_OUT] = dict(session.config.stash.get(_COUNTS, Counter()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - of a plugin that need not be there
+    """Take what a worker left out; each of them looks at all tests, and leaves out the same."""
+    counts: Counter[str] = node.config.stash.setdefault(_COUNTS, Counter())
+    counts |= Counter(getattr(node, "workeroutput", {}).get(_LEFT_OUT, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
