@@ -60,7 +60,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand what was left out to the process that reports, where this is a worker of pytest-xdist."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output[_LEFT_OUT] = dict(session.config.stash.get(_COUNTS, Counter()))
+        counts: Counter[str] = session.config.stash.get(_COUNTS, Counter())
+        output[_LEFT_OUT] = dict(counts)
 
 
 @pytest.hookimpl(optionalhook=True)
