@@ -61,19 +61,19 @@ def test_one_or_two_are_checked_at_once_and_really() -> None:
     assert threads.asked == []
 
 
-def test_more_go_to_the_threads_in_chunks_of_500() -> None:
+def test_many_go_to_the_threads_in_chunks_of_1000() -> None:
     threads = Threads()
-    threads.ask(items(1_100))
-    assert [len(asked.items) for asked in threads.asked] == [500, 500, 100]
+    threads.ask(items(2_100))
+    assert [len(asked.items) for asked in threads.asked] == [1_000, 1_000, 100]
     assert len({asked.job for asked in threads.asked}) == 3
-    assert threads.checks.in_flight == 1_100
+    assert threads.checks.in_flight == 2_100
 
 
 @pytest.mark.parametrize(
     "count, chunks",
-    [(3, [3]), (49, [49]), (50, [25, 25]), (101, [51, 50]), (500, [250, 250]), (501, [500, 1])],
+    [(3, [3]), (49, [49]), (50, [25, 25]), (101, [51, 50]), (501, [251, 250]), (2_000, [1_000, 1_000])],
 )
-def test_what_one_chunk_could_hold_is_shared_by_two_threads_unless_it_is_little(
+def test_what_two_chunks_could_hold_is_shared_by_two_threads_unless_it_is_little(
     count: int, chunks: list[int]
 ) -> None:
     threads = Threads()
@@ -83,13 +83,13 @@ def test_what_one_chunk_could_hold_is_shared_by_two_threads_unless_it_is_little(
 
 def test_nobody_hears_before_the_last_chunk_is_answered() -> None:
     threads = Threads()
-    threads.ask(items(1_100, bad=(1_099, 3, 500)))
+    threads.ask(items(2_100, bad=(2_099, 3, 1_000)))
     threads.answer(2)
     threads.answer(0)
     assert threads.heard == []
-    assert threads.checks.in_flight == 500
+    assert threads.checks.in_flight == 1_000
     threads.answer()
-    assert threads.heard == [[3, 500, 1_099]]
+    assert threads.heard == [[3, 1_000, 2_099]]
     assert threads.checks.in_flight == 0
 
 
