@@ -7,7 +7,6 @@ of the shorter book: where it does not grow with the book, the two are alike.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Final
 
 from benchmarks import books
 from benchmarks.nodes import lab
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 from node.export import Format
 from node.network_file import format_network
@@ -87,14 +87,9 @@ def _read_s(folder: Path, book: books.Book) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.export", description="Measure an export.")
-    parser.add_argument("--entries", type=int, default=books.ENTRIES, help=f"default {books.ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
+    parser = parser_of("export", "Measure an export.", entries=books.ENTRIES, accounts=books.ACCOUNTS)
     parser.add_argument("--format", type=Format, choices=list(Format), default=Format.CSV, help="default csv")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
     options = parser.parse_args()
-    if min(options.entries, options.runs) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
     for result in measure(options.entries, options.accounts, options.format, options.runs):
         emit(result)
 

@@ -8,7 +8,6 @@ woken late, which is the machine's doing.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import socket
@@ -22,6 +21,7 @@ from typing import Final, NamedTuple
 
 from benchmarks import books
 from benchmarks.nodes import PATIENCE_S, ROOT, Client, GaveUp, Lab, Node, lab, request, until_height, watch
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit, percentile
 from node.paths import find_socket
 
@@ -149,19 +149,14 @@ def _hear(client: Client, came: list[float]) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.lag", description="Measure how long an answer takes."
+    parser = parser_of(
+        "lag", "Measure how long an answer takes.", entries=books.ENTRIES, accounts=books.ACCOUNTS
     )
-    parser.add_argument("--entries", type=int, default=books.ENTRIES, help=f"default {books.ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
     parser.add_argument("--ask", type=Path, metavar="SOCKET", help="be the one who asks, until input ends")
     options = parser.parse_args()
     if options.ask:
         ask(options.ask)
         return
-    if min(options.entries, options.runs) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
     for result in measure(options.entries, options.accounts, options.runs):
         emit(result)
 

@@ -6,12 +6,12 @@ a balance and a history. The limit is a Python that imported asyncio, sqlite3, m
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import Final
 
 from benchmarks import books, limits
 from benchmarks.nodes import lab
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 
 ENTRIES: Final = 1_000_000
@@ -46,13 +46,9 @@ def measure(entries: int = ENTRIES, accounts: int = books.ACCOUNTS, runs: int = 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description="Measure idle memory.")
-    parser.add_argument("--entries", type=int, default=ENTRIES, help=f"default {ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    options = parser.parse_args()
-    if min(options.entries, options.runs) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
+    options = parser_of(
+        "memory", "Measure idle memory.", entries=ENTRIES, accounts=books.ACCOUNTS
+    ).parse_args()
     for result in measure(options.entries, options.accounts, options.runs):
         emit(result)
 

@@ -7,7 +7,6 @@ socket tells of a block until the block is in the document. All of them share th
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
 import re
@@ -23,6 +22,7 @@ from playwright.sync_api import Page
 
 from benchmarks import books
 from benchmarks.nodes import PATIENCE_S, Client, GaveUp, Node, free_port, lab, request, watch
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 from tests.web.browser import chromium
 
@@ -183,13 +183,7 @@ def _shown_once(node: Node, watcher: Client, page: Page) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description="Measure the page.")
-    parser.add_argument("--entries", type=int, default=ENTRIES, help=f"default {ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    options = parser.parse_args()
-    if min(options.entries, options.runs) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
+    options = parser_of("page", "Measure the page.", entries=ENTRIES, accounts=books.ACCOUNTS).parse_args()
     for result in measure(options.entries, options.accounts, options.runs):
         emit(result)
 

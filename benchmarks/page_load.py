@@ -7,7 +7,6 @@ for its txids, one for a file of the page and one for the first page. All share 
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Final
 
 from benchmarks import books
 from benchmarks.nodes import PATIENCE_S, ROOT, GaveUp, Lab, free_port, lab, until_height, watch
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 
 RATE: Final = 200
@@ -182,17 +182,13 @@ def _visit(port: int, number: int, rate: int, leaving: threading.Event, seen: Se
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.page_load", description="Sync with visitors.")
-    parser.add_argument("--entries", type=int, default=books.ENTRIES, help=f"default {books.ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    parser.add_argument("--rate", type=int, default=RATE, help=f"requests a second, default {RATE}")
+    parser = parser_of(
+        "page_load", "Sync with visitors.", entries=books.ENTRIES, accounts=books.ACCOUNTS, rate=RATE
+    )
     parser.add_argument(
         "--visit", type=int, metavar="PORT", help="be the visitors of a page, until input ends"
     )
     options = parser.parse_args()
-    if min(options.entries, options.runs, options.rate) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries, --runs and --rate are 1 or more, --accounts {books.FOUNDERS} or more")
     if options.visit:
         visit(options.visit, options.rate)
         return

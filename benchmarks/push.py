@@ -7,7 +7,6 @@ each is checked by then.
 
 from __future__ import annotations
 
-import argparse
 import secrets
 import socket
 import threading
@@ -17,6 +16,7 @@ from typing import Final
 
 from benchmarks import books, limits
 from benchmarks.nodes import PATIENCE_S, GaveUp, Lab, lab
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 from node import frames
 from node.clock import read_clock
@@ -152,12 +152,7 @@ class Pusher:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.push", description="Measure a peer.")
-    parser.add_argument("--entries", type=int, default=ENTRIES, help=f"default {ENTRIES}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    options = parser.parse_args()
-    if min(options.entries, options.runs) < 1:
-        parser.error("--entries and --runs are 1 or more")
+    options = parser_of("push", "Measure a peer.", entries=ENTRIES).parse_args()
     for result in measure(options.entries, options.runs):
         emit(result)
 

@@ -7,7 +7,6 @@ connection, which reads nothing.
 
 from __future__ import annotations
 
-import argparse
 import random
 import time
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from benchmarks import books
 from benchmarks.nodes import Node, lab
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit, percentile
 from node.ledger.address import encode_address
 from node.ledger.block import decode_block
@@ -81,14 +81,9 @@ def _asked(node: Node, method: str, questions: Iterable[dict[str, Any]]) -> list
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.queries", description="Measure questions.")
-    parser.add_argument("--entries", type=int, default=ENTRIES, help=f"default {ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
-    parser.add_argument("--asked", type=int, default=ASKED, help=f"of each kind, a run (default {ASKED})")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    options = parser.parse_args()
-    if min(options.entries, options.asked, options.runs) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries, --asked and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
+    options = parser_of(
+        "queries", "Measure questions.", entries=ENTRIES, accounts=books.ACCOUNTS, asked=ASKED
+    ).parse_args()
     for result in measure(options.entries, options.accounts, options.runs, options.asked):
         emit(result)
 

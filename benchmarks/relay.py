@@ -6,7 +6,6 @@ it is connected, which it does when the block is durable. All clocks are this pr
 
 from __future__ import annotations
 
-import argparse
 import selectors
 import statistics
 import time
@@ -15,6 +14,7 @@ from itertools import pairwise
 
 from benchmarks import books, limits
 from benchmarks.nodes import PATIENCE_S, Client, GaveUp, Lab, Node, lab, watch
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 from node.ledger.entry import Entry
 from tests.building import ChainBuilder
@@ -110,13 +110,7 @@ def _when_told(watchers: Sequence[Client], height: int) -> list[float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.relay", description="Measure a block's way.")
-    parser.add_argument("--entries", type=int, default=ENTRIES, help=f"default {ENTRIES}")
-    parser.add_argument("--nodes", type=int, default=NODES, help=f"default {NODES}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    options = parser.parse_args()
-    if min(options.entries, options.nodes - 1, options.runs) < 1:
-        parser.error("--entries and --runs are 1 or more, --nodes 2 or more")
+    options = parser_of("relay", "Measure a block's way.", entries=ENTRIES, nodes=NODES).parse_args()
     for result in measure(options.entries, options.nodes, options.runs):
         emit(result)
 

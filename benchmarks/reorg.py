@@ -7,12 +7,12 @@ the moment it is told of the other node until its `status` tells of the other's 
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 
 from benchmarks import books, limits
 from benchmarks.nodes import Lab, lab, until_height, watch
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 from tests.building import ChainBuilder
 
@@ -84,15 +84,7 @@ def _switch(nodes: Lab, short: list[bytes], long: list[bytes], pending: Sequence
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reorg", description="Measure a switch.")
-    parser.add_argument(
-        "--blocks", type=int, default=BLOCKS, help=f"undone; one more comes (default {BLOCKS})"
-    )
-    parser.add_argument("--per-block", type=int, default=PER_BLOCK, help=f"default {PER_BLOCK}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    options = parser.parse_args()
-    if min(options.blocks, options.per_block, options.runs) < 1:
-        parser.error("--blocks, --per-block and --runs are 1 or more")
+    options = parser_of("reorg", "Measure a switch.", blocks=BLOCKS, per_block=PER_BLOCK).parse_args()
     for result in measure(options.blocks, options.per_block, options.runs):
         emit(result)
 

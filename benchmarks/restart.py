@@ -6,12 +6,12 @@ node needs; and, beside the start with a book of 1,000,000, the one with that of
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Final
 
 from benchmarks import books, limits
 from benchmarks.nodes import Lab, lab
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 
 LONG: Final = 1_000_000
@@ -85,16 +85,9 @@ def _ready_s(nodes: Lab, folder: Path) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.restart", description="Measure start and stop."
-    )
-    parser.add_argument("--entries", type=int, default=books.ENTRIES, help=f"default {books.ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
+    parser = parser_of("restart", "Measure start and stop.", entries=books.ENTRIES, accounts=books.ACCOUNTS)
     parser.add_argument("--long", type=int, metavar="ENTRIES", help="only: start with so many, and --entries")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
     options = parser.parse_args()
-    if min(options.entries, options.runs) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
     if options.long:
         results = measure_long(options.long, options.accounts, options.entries, options.runs)
     else:

@@ -8,7 +8,6 @@ cost, and the bytes of the file, on the way there; and the look-ups in the index
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import statistics
@@ -20,6 +19,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.books import ACCOUNTS, PER_BLOCK, network
 from benchmarks.limits import rows_per_s
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit, percentile
 from node.ledger import merkle
 from node.ledger.block import ZERO_HASH, Body, Coinbase, Header, encode_block, genesis_block
@@ -222,10 +222,7 @@ def _timed(ask: Callable[[bytes], list[Place]], keys: list[bytes]) -> list[float
 
 def main() -> None:
     """Measure and print; `--entries 10000000` takes some minutes a run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
-    parser.add_argument("--entries", type=int, default=ENTRIES, help=f"default {ENTRIES:,}")
-    parser.add_argument("--accounts", type=int, default=ACCOUNTS, help=f"default {ACCOUNTS:,}")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
+    parser = parser_of("store", "Measure what the writing thread pays.", entries=ENTRIES, accounts=ACCOUNTS)
     parser.add_argument("--points", type=Path, metavar="FILE", help="where to write the points, for the plot")
     options = parser.parse_args()
     for result in measure(options.entries, options.accounts, runs=options.runs):

@@ -8,7 +8,6 @@ its default settings, whose log goes to a file.
 
 from __future__ import annotations
 
-import argparse
 import json
 import threading
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import books, limits
 from benchmarks.nodes import Lab, Node, lab, request
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 from node.ledger.entry import Entry
 from tests.building import ChainBuilder
@@ -126,14 +126,7 @@ def _check(answers: bytes) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.submit", description="Measure the local socket."
-    )
-    parser.add_argument("--entries", type=int, default=ENTRIES, help=f"of each run (default {ENTRIES})")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
-    options = parser.parse_args()
-    if min(options.entries, options.runs) < 1:
-        parser.error("--entries and --runs are 1 or more")
+    options = parser_of("submit", "Measure the local socket.", entries=ENTRIES).parse_args()
     for result in measure(options.entries, options.runs):
         emit(result)
 

@@ -7,7 +7,6 @@ durable: every signature checked, accounts and index written and synced.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Final
 
 from benchmarks import books, limits
 from benchmarks.nodes import Lab, lab, until_height, watch
+from benchmarks.options import parser_of
 from benchmarks.report import Result, Series, emit
 
 LONG: Final = 1_000_000
@@ -118,15 +118,15 @@ def _sync(nodes: Lab, book: books.Book) -> tuple[float, int]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sync", description="Measure a first sync.")
-    parser.add_argument("--entries", type=int, default=books.ENTRIES, help=f"default {books.ENTRIES}")
-    parser.add_argument("--accounts", type=int, default=books.ACCOUNTS, help=f"default {books.ACCOUNTS}")
-    parser.add_argument("--per-block", type=int, default=books.PER_BLOCK, help=f"default {books.PER_BLOCK}")
+    parser = parser_of(
+        "sync",
+        "Measure a first sync.",
+        entries=books.ENTRIES,
+        accounts=books.ACCOUNTS,
+        per_block=books.PER_BLOCK,
+    )
     parser.add_argument("--long", type=int, metavar="ENTRIES", help="only: sync so many, beside --entries")
-    parser.add_argument("--runs", type=int, default=5, help="default 5")
     options = parser.parse_args()
-    if min(options.entries, options.per_block, options.runs) < 1 or options.accounts < books.FOUNDERS:
-        parser.error(f"--entries, --per-block and --runs are 1 or more, --accounts {books.FOUNDERS} or more")
     if options.long:
         results = measure_long(options.long, options.accounts, options.entries, options.runs)
     else:
