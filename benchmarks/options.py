@@ -19,7 +19,7 @@ _HELP: Final = {
 
 
 def parser_of(name: str, description: str, **counts: int) -> argparse.ArgumentParser:
-    """Return the parser of `python -m benchmarks.NAME`: an option for each count with its default, and --runs."""
+    """Return the parser of `python -m benchmarks.NAME`: an option for each count, and --runs."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     for option, default in {**counts, "runs": RUNS}.items():
         told = f"{_HELP.get(option, '')} (default {default})".strip()
