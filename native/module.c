@@ -1,7 +1,7 @@
 /* node._native: what Python is too slow for. Limited API, so that one build serves every Python from 3.11 on.
 
-   The program works without it: node/pow.py and node/ledger/batch.py say what takes its place. Both functions let
-   go of the interpreter's lock while they work, and touch nothing but their arguments. */
+   The program works without it: node/pow.py and node/ledger/batch.py say what takes its place. pow_search and
+   verify_signatures let go of the interpreter's lock while they work, and touch nothing but their arguments. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
