@@ -187,6 +187,7 @@ class Daemon:
                 await self._work()
             finally:
                 await self._end()
+            self._raise_fault()  # it may be the last save that failed
 
     async def _start(self) -> None:
         port = await self._transport.listen(self._config.host, self._config.port)
@@ -266,8 +267,11 @@ class Daemon:
             if self._has_stepped and now.mono_ms >= looked_ms + LOOK_MS:
                 self._has_stepped = False
                 deadline_ms, looked_ms = core.deadline(now), now.mono_ms
-            if self._fault is not None:
-                raise self._fault
+            self._raise_fault()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def _turn(self, core: Core) -> None:
         """Handle events for a few milliseconds."""
@@ -295,7 +299,7 @@ class Daemon:
         await self._pool.close()
         await asyncio.to_thread(self._disk.close)
         await self.control.close()
-        self._threads.shutdown(cancel_futures=True)
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)  # a fault of theirs is heard of
         self._log.notice(Notice("stopped", "stopped" if self._fault is None else "stopped by a fault"))
 
     # --------------------------------------------------------------------------------------------- events

@@ -65,6 +65,17 @@ def test_a_node_that_was_stopped_goes_on_where_it_was(lab: Lab) -> None:
     assert node.cli("tx", txid)["status"] == "pending"
 
 
+def test_a_stop_that_cannot_save_what_is_pending_fails_and_says_what_to_do(lab: Lab) -> None:
+    node = lab.node("ann", "--mine", "off").start()
+    in_the_way = node.folder / "pending.dat"
+    in_the_way.unlink(missing_ok=True)
+    in_the_way.mkdir()
+    node.send_signal(signal.SIGTERM)
+    assert node.wait() == 1
+    assert f"cannot write {in_the_way} (Is a directory). Look at " in node.log()
+    assert "Traceback" not in node.log()
+
+
 def test_a_stop_does_not_wait_for_a_peer_that_is_silent(lab: Lab) -> None:
     node = lab.node("ann", "--mine", "off").start()
     with socket.create_connection(("127.0.0.1", node.port)) as silent:
