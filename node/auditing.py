@@ -19,7 +19,7 @@ from typing import Any, Final
 from node.ledger.params import Parameters
 
 SOONEST_S: Final = 60.0
-"""Between the beginnings of two readings of which one was asked for because something is odd."""
+"""From the end of a reading to one that is asked for because something is odd."""
 FIRST_AFTER_S: Final = 60.0
 """After a start, or sooner where the interval is shorter."""
 _LINE_BYTES: Final = 1 << 24
@@ -64,7 +64,7 @@ class BackgroundAudit:
         self._command = command
         self._closing = asyncio.Event()
         self._wanted = asyncio.Event()  # a reading before its time, or the end
-        self._began_s = -SOONEST_S
+        self._ended_s = -SOONEST_S
         self._process: asyncio.subprocess.Process | None = None
         self._state = "waiting" if interval_s else "off"
         self._height = 0
@@ -91,8 +91,8 @@ class BackgroundAudit:
         await self._pause(min(FIRST_AFTER_S, self._interval_s))
         while not self._closing.is_set():
             self._state = "running"
-            self._began_s = time.monotonic()
             trouble = await self._read()
+            self._ended_s = time.monotonic()
             if self._closing.is_set():
                 return
             if trouble is not None:
@@ -107,8 +107,11 @@ class BackgroundAudit:
         self._kill()
 
     def soon(self) -> None:
-        """Read now instead of later, for something is odd; at most once a minute, not where it is off."""
-        if time.monotonic() - self._began_s >= SOONEST_S:
+        """Read now instead of later, for something is odd; not while it reads, nor for a minute after that.
+
+        Whoever can make things look odd keeps the machine at work no longer than that. Not where it is off.
+        """
+        if self._state != "running" and time.monotonic() - self._ended_s >= SOONEST_S:
             self._wanted.set()
 
     async def _pause(self, seconds: float) -> None:

@@ -379,7 +379,11 @@ class Daemon:
         """
         if notice.kind == "block-connected" and notice.fields.get("mined_here"):
             self._mined_s = time.monotonic()
-        elif notice.kind == "peer-gone" and time.monotonic() - self._mined_s < REFUSED_WITHIN_S:
+        elif (
+            notice.kind == "peer-gone"
+            and notice.fields.get("was_open")  # a stranger was never sent a block
+            and time.monotonic() - self._mined_s < REFUSED_WITHIN_S
+        ):
             self._audit.soon()
 
     def _pending_entry(self, txid: bytes) -> Entry | None:

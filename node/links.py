@@ -333,7 +333,8 @@ class Links:
         elif was_open and not any(self._endpoint_of(other) == endpoint for other in self._sessions.open()):
             self.book.addresses.left(endpoint)
         level = Level.INFO if was_open else Level.DEBUG
-        self._out.notice("peer-gone", f"peer {session.name}: disconnected ({reason})", level)
+        text = f"peer {session.name}: disconnected ({reason})"
+        self._out.notice("peer-gone", text, level, fields={"was_open": was_open})
         if was_open:
             self.on_lost(session, now)
 

@@ -11,10 +11,12 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from node import auditing
 from node.auditing import COMMAND, BackgroundAudit
 from node.log_lines import finding_line
 from node.storage.sqlite import BOOK_NAME
@@ -132,6 +134,42 @@ def test_a_reading_that_is_asked_for_comes_at_once_but_not_again_within_a_minute
         return told
 
     assert asyncio.run(run()) == [[BAD]]
+
+
+def test_none_is_asked_for_while_a_reading_goes_on_or_soon_after_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 1_000.0
+    monkeypatch.setattr(auditing, "time", SimpleNamespace(monotonic=lambda: now_s))
+
+    async def run() -> list[bool]:
+        nonlocal now_s
+        audit = BackgroundAudit(tmp_path, PARAMETERS, 86_400, lambda _: None)
+        is_reading, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def read() -> None:
+            is_reading.set()
+            await goes_on.wait()
+
+        monkeypatch.setattr(audit, "_read", read)
+        running = asyncio.create_task(audit.run())
+        audit.soon()
+        await is_reading.wait()
+        now_s += 3_600
+        audit.soon()
+        heard = [audit._wanted.is_set()]
+        goes_on.set()
+        while audit.summary()["state"] == "running":  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+        for passes_s in (59, 1):
+            now_s += passes_s
+            audit.soon()
+            heard.append(audit._wanted.is_set())
+        await audit.close()
+        await running
+        return heard
+
+    assert asyncio.run(run()) == [False, False, True]
 
 
 def test_off_reads_nothing(tmp_path: Path) -> None:

@@ -307,3 +307,11 @@ def test_who_leaves_is_told_of() -> None:
     peer = Puppet(subject)
     subject.take(PeerGone(peer.number, "closed by the peer"))
     assert "disconnected (closed by the peer)" in subject.told("peer-gone")[0]
+    assert [one.fields for one in subject.notices if one.kind == "peer-gone"] == [{"was_open": True}]
+
+
+def test_a_stranger_who_leaves_without_a_greeting_is_told_of_as_one() -> None:
+    subject = Subject()
+    stranger = Puppet(subject, greets=False)
+    subject.take(PeerGone(stranger.number, "closed by the peer"))
+    assert [one.fields for one in subject.notices if one.kind == "peer-gone"] == [{"was_open": False}]
