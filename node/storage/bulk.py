@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final
 
 from node.ledger.state import ABSENT, AccountState
-from node.storage.rows import KEY_BYTES, Row, keys_of_row
+from node.storage.rows import KEY_BYTES, BadRow, Row, keys_of_row
 
 _MOST_VALUES: Final = 3_072
 """Of one statement: a tenth of what SQLite allows; three times what it did before 3.32."""
@@ -32,9 +32,10 @@ _PIECES: Final = f"""
 """  # noqa: S608 - constants
 # {table} is one of two names, never input.
 _ADD_KEYS: Final = _PIECES + "INSERT INTO {table} SELECT :segment, key FROM piece"  # noqa: S608
-_PACKED_ROWS: Final = (
-    f"FROM {{table}} WHERE segment = ? AND length(key) > {KEY_BYTES} AND typeof(key) = 'blob'"
+_OTHER_ROWS: Final = (
+    f"FROM {{table}} WHERE segment = ? AND (length(key) <> {KEY_BYTES} OR typeof(key) <> 'blob')"
 )
+"""Those that are not one key each."""
 # The last row that begins with the key or below it, and where in it the key is.
 _KEY_AT: Final = f"""
     SELECT (instr(t.key, piece.key) - 1) % {KEY_BYTES} FROM {{table}} AS t
@@ -73,10 +74,15 @@ def add_keys(
 
 
 def unpack_rows(connection: sqlite3.Connection, table: str, segment: int) -> None:
-    """Give each key of a segment of table `txids` or `history` a row of its own."""
-    packed = _PACKED_ROWS.format(table=table)
-    rows = connection.execute(f"SELECT key {packed}", (segment,)).fetchall()
-    connection.execute(f"DELETE {packed}", (segment,))
+    """Give each key of a segment of table `txids` or `history` a row of its own.
+
+    Raises BadRow where a row is not a whole number of keys: behind a gap, each would be another one.
+    """
+    others = _OTHER_ROWS.format(table=table)
+    rows = connection.execute(f"SELECT key {others}", (segment,)).fetchall()
+    if any(type(row) is not bytes or not row or len(row) % KEY_BYTES for (row,) in rows):
+        raise BadRow(f"a row of table {table} is not a whole number of keys")
+    connection.execute(f"DELETE {others}", (segment,))
     add_keys(connection, table, segment, [key for (row,) in rows for key in keys_of_row(row)])
 
 

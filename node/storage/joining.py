@@ -59,7 +59,8 @@ class MainChain:
     def change(self, batches: Sequence[Batch]) -> None:
         """Let the batches' blocks leave and join, in order.
 
-        Raises RuleBroken where a stored body, read again for want of its entries, is no longer its block's.
+        Raises RuleBroken where a stored body, read again for want of its entries, is no longer its block's;
+        BadRow where keys that are to leave share a row that was never written like this.
         """
         self._gathered = BlockKeys([], [])
         for batch in batches:

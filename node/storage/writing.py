@@ -19,7 +19,7 @@ from node.storage import bulk
 from node.storage.faults import damaged, fault_of
 from node.storage.joining import MainChain
 from node.storage.port import Batch
-from node.storage.rows import Row, row_of_record
+from node.storage.rows import BadRow, Row, row_of_record
 
 _ACCOUNTS_AT_ONCE: Final = 50_000
 """Of a scratch copy that may be larger than memory."""
@@ -45,6 +45,8 @@ class SqliteWriter:
             raise fault_of(error, self._path) from error
         except RuleBroken as broken:
             raise damaged(self._path, f"a stored block: {broken}") from broken
+        except BadRow as bad:
+            raise damaged(self._path, str(bad)) from bad
         finally:
             if self.connection.in_transaction:
                 # What made it fail is on its way up; SQLite may have undone the transaction by itself.

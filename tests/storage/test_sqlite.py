@@ -28,7 +28,7 @@ from node.storage.reading import open_read_only
 from node.storage.schema import CURRENT
 from node.storage.sqlite import BOOK_NAME, open_book
 from tests.building import ChainBuilder, record_of
-from tests.storage.filling import ANN, PARAMETERS, connect, filled_book, sample_chain
+from tests.storage.filling import ANN, PARAMETERS, connect, filled_book, pack_index, sample_chain
 
 
 def edit(path: Path, statement: str, *values: object) -> None:
@@ -290,6 +290,24 @@ def test_a_stored_body_that_is_no_block_any_more_is_named(tmp_path: Path) -> Non
     book.writer.connection.execute("DELETE FROM bodies WHERE id = 2")
     with pytest.raises(Damaged, match="the body of block 2 is missing"):
         book.writer.commit([batch])
+    book.close()
+
+
+@pytest.mark.parametrize("table", ["txids", "history"])
+@pytest.mark.parametrize("edited", ["CAST(key || x'00' AS BLOB)", "substr(key, 2)", "x''", "'text'"])
+def test_a_row_of_the_index_that_is_no_row_of_keys_is_named_and_nothing_is_written(
+    tmp_path: Path, table: str, edited: str
+) -> None:
+    chain, built = sample_chain(2)
+    path = filled_book(tmp_path, chain, built)
+    pack_index(path)
+    edit(path, f"UPDATE {table} SET key = {edited} WHERE key = (SELECT min(key) FROM {table})")  # noqa: S608 - of two names
+    book = open_book(path, PARAMETERS)
+    other = record_of(chain.block(built[0], note="another"), 3, parent_id=1)
+    batch = Batch(1, records=[other], switch=Switch(book.store.record(1), other))
+    with pytest.raises(Damaged, match=f"a row of table {table} is not a whole number of keys.*rebuild"):
+        book.writer.commit([batch])
+    assert book.reader.tip().hash == built[1].hash
     book.close()
 
 
