@@ -17,7 +17,7 @@ from node.ledger.params import Parameters
 from node.ledger.state import ABSENT, Account, AccountState, genesis_accounts
 from node.storage.genesis import genesis_record
 from node.storage.overlay import OverlaidStore
-from node.storage.port import Batch, BlockRecord, Place, Switch
+from node.storage.port import Batch, BlockRecord, Connected, Place, Switch
 from node.storage.scratch import SpillingScratch
 
 
@@ -97,7 +97,7 @@ class MemoryWriter:
         self._disk = disk
 
     def commit(self, batches: Iterable[Batch]) -> None:
-        """Take the batches to the disk."""
+        """Take the batches to the disk. Raises AssertionError where a block's parts are not its body's."""
         for batch in batches:
             self._commit(batch)
 
@@ -114,7 +114,7 @@ class MemoryWriter:
         if batch.switch is not None:
             self._follow(batch.switch)
         for connected in batch.connected:
-            self._join(connected.record)
+            self._join(connected.record, connected)
         changed = dict(batch.scratch.items()) if batch.scratch is not None else {}
         changed.update(batch.accounts)
         for key, account in changed.items():
@@ -131,28 +131,54 @@ class MemoryWriter:
         while branch[-1].parent_id != switch.fork.id:
             branch.append(self._disk.record(branch[-1].parent_id))
         for record in reversed(branch):
-            self._join(record)
+            self._join(record, switch.at_hand.get(record.id))
 
-    def _join(self, record: BlockRecord) -> None:
+    def _join(self, record: BlockRecord, given: Connected | None) -> None:
+        """Let a block join; `given` are its parts, where they were handed over."""
+        parts = self._parts(record)
+        if given is not None:
+            _hold_against(given, parts)
         self._disk.main.append(record.id)
-        for txid, place, keys in self._touched(record):
+        for txid, place, keys in _touched(parts):
             self._disk.txids.setdefault(txid, []).append(place)
             for key in keys:
                 insort(self._disk.history.setdefault(key, []), place)
 
     def _leave(self, record: BlockRecord) -> None:
         self._disk.main.pop()
-        for txid, place, keys in self._touched(record):
+        for txid, place, keys in _touched(self._parts(record)):
             self._disk.txids[txid].remove(place)
             for key in keys:
                 self._disk.history[key].remove(place)
 
-    def _touched(self, record: BlockRecord) -> list[tuple[bytes, Place, list[bytes]]]:
-        """Return each leaf's txid, its place and the keys that it touches."""
+    def _parts(self, record: BlockRecord) -> Connected:
+        """Return a block's parts as its stored body has them."""
         block = decode_block(self._disk.bodies[record.id])
-        miner = decode_coinbase(block.first_leaf).miner
-        touched = [(leaf_hash(block.first_leaf), Place(record.height, 0), [miner])]
-        for position, entry in enumerate(map(decode_entry, block.entries), 1):
-            keys = [entry.sender, entry.recipient] if entry.sender != entry.recipient else [entry.sender]
-            touched.append((entry.txid, Place(record.height, position), keys))
-        return touched
+        first = block.first_leaf
+        return Connected(
+            record, decode_coinbase(first), leaf_hash(first), [decode_entry(raw) for raw in block.entries]
+        )
+
+
+def _hold_against(given: Connected, stored: Connected) -> None:
+    """Raise AssertionError where parts that were handed over are not those of the block's stored body.
+
+    The book on disk believes them; in the worlds that are simulated here somebody looks.
+    """
+    for name, one, other in (
+        ("coinbase", given.coinbase, stored.coinbase),
+        ("coinbase leaf", given.coinbase_leaf, stored.coinbase_leaf),
+        ("entries", list(given.entries), stored.entries),
+    ):
+        if one != other:
+            raise AssertionError(f"block {stored.record.height}: {name} handed over, and other {name} stored")
+
+
+def _touched(parts: Connected) -> list[tuple[bytes, Place, list[bytes]]]:
+    """Return each leaf's txid, its place and the keys that it touches."""
+    height = parts.record.height
+    touched = [(parts.coinbase_leaf, Place(height, 0), [parts.coinbase.miner])]
+    for position, entry in enumerate(parts.entries, 1):
+        keys = [entry.sender, entry.recipient] if entry.sender != entry.recipient else [entry.sender]
+        touched.append((entry.txid, Place(height, position), keys))
+    return touched
