@@ -1,4 +1,4 @@
-"""What holds for every test: how Hypothesis searches, and that the run says what it left out."""
+"""What holds for every test: how Hypothesis searches, and that the run says what it tests and leaves out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from node.pow import KERNELS
 from tests.sources import chromium
 
 settings.register_profile(
@@ -32,12 +33,18 @@ LEFT_OUT: Mapping[str, str] = {
     "browser": "the page in a browser (needs Chromium: installed, or where CHROMIUM says)",
     "swarm": "hundreds of seeded worlds and edited books (they run when nothing is deselected)",
     "acceptance": "acceptance tests, with real processes and sockets (they run when nothing is deselected)",
+    "others": "tests without such a mark (they run when nothing is deselected)",
 }
-"""What the end of a run says when tests with these marks did not run, whoever deselected them."""
+"""What the end of a run says when tests with these marks did not run, whoever deselected them; and others."""
 
 _COUNTS = pytest.StashKey[Counter[str]]()
 _LEFT_OUT = "left_out"
 """What a worker of pytest-xdist hands to the process that reports."""
+
+
+def pytest_report_header() -> str:
+    """Say which ways to search for a nonce this machine has: its tests can try no others."""
+    return f"kernels tested here: {', '.join(KERNELS)}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -53,7 +60,8 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     """Count what is left out, by mark."""
     for item in items:
         counts = item.config.stash.setdefault(_COUNTS, Counter())
-        counts.update(mark for mark in LEFT_OUT if item.get_closest_marker(mark))
+        marks = [mark for mark in LEFT_OUT if item.get_closest_marker(mark)]
+        counts.update(marks or ["others"])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
