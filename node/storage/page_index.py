@@ -3,6 +3,7 @@
 Touches the disk. Everything in it is derived from the main chain and can be thrown away: a file of another
 version, of another book, or one that cannot be read is made anew. It never says what is true: pages take
 from it where to look, and show what the book has there. Amounts are smallest units, times Unix milliseconds.
+Sums beyond 2^63 are approximate: SQLite goes on with them as floating point numbers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ KEPT_BLOCKS: Final = 5_000
 MAX_WORK: Final = 1 << 48
 """A block's work is counted up to here, so that an hour's sum is an integer of SQLite."""
 
+_SQLITE_INTEGERS: Final = range(-(1 << 63), 1 << 63)
 _POSITION_BITS: Final = 24
 _CACHE_KIB: Final = 16_384
 
@@ -122,7 +124,7 @@ class Hour(NamedTuple):
     work: int
     entries: int
     amount: int
-    """That the entries moved, fees not among it."""
+    """That the entries moved, fees not among it; approximate beyond 2^63."""
 
 
 class Ranked(NamedTuple):
@@ -141,6 +143,7 @@ class Takings(NamedTuple):
     hour: int
     entries: int
     amount: int
+    """Approximate beyond 2^63."""
 
 
 class Growth(NamedTuple):
@@ -242,7 +245,7 @@ class PageIndex:
     def hours(self, first: int, limit: int) -> list[Hour]:
         """Return the hours from `first` on that have blocks, ascending, at most `limit`."""
         rows = self._ask("SELECT * FROM hours WHERE hour >= ? ORDER BY hour LIMIT ?", first, limit)
-        return [Hour(*row) for row in rows]
+        return [Hour._make((*sums, _whole(amount))) for *sums, amount in rows]
 
     def takings(self, key: bytes, first: int, limit: int) -> list[Takings]:
         """Return what an account was paid in the hours from `first` on, ascending, at most `limit` hours."""
@@ -251,7 +254,7 @@ class PageIndex:
             " WHERE key = ? AND hour >= ? ORDER BY hour LIMIT ?",
             *(key, first, limit),
         )
-        return [Takings(*row) for row in rows]
+        return [Takings(hour, entries, _whole(amount)) for hour, entries, amount in rows]
 
     def by_balance(self, limit: int, after: tuple[int, int] | None = None) -> list[Ranked]:
         """Return accounts, the richest first; `after` is balance and id of the last one before this page."""
@@ -337,15 +340,25 @@ def _place_of(row: int) -> Place:
 
 def _grow(connection: sqlite3.Connection, change: Change, sign: int) -> None:
     """Add all sums of a change, or take them away."""
-    hours = [(hour, *(sign * n for n in sums)) for hour, sums in change.hours.items()]
+    hours = [(hour, *(_bound(sign * n) for n in sums)) for hour, sums in change.hours.items()]
     connection.executemany(_ADD_HOUR, hours)
     accounts = [(key, sign * balance, sign * entries) for key, (balance, entries) in change.accounts.items()]
     connection.executemany(_ADD_ACCOUNT, accounts)
     takings = [
-        (hour, sign * entries, sign * amount, key)
+        (hour, sign * entries, _bound(sign * amount), key)
         for (key, hour), (entries, amount) in change.takings.items()
     ]
     connection.executemany(_ADD_TAKINGS, takings)
+
+
+def _bound(number: int) -> int | float:
+    """Return a number as SQLite takes it."""
+    return number if number in _SQLITE_INTEGERS else float(number)
+
+
+def _whole(number: float) -> int:
+    """Return a sum of amounts as read; what was rounded in between may leave a little less than nothing."""
+    return max(0, int(number))
 
 
 @contextmanager
