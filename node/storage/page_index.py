@@ -1,7 +1,7 @@
 """The page's own index, a file beside the book: what the book itself cannot list without reading all of it.
 
 Touches the disk. Everything in it is derived from the main chain and can be thrown away: a file of another
-version, of another book, or one that cannot be read is made anew. It never says what is true: pages take
+version, of another book, or one that is damaged is made anew. It never says what is true: pages take
 from it where to look, and show what the book has there. Amounts are smallest units, times Unix milliseconds.
 Sums beyond 2^63 are approximate: SQLite goes on with them as floating point numbers.
 """
@@ -33,7 +33,13 @@ MAX_WORK: Final = 1 << 48
 """A block's work is counted up to here, so that an hour's sum is an integer of SQLite."""
 
 _SQLITE_INTEGERS: Final = range(-(1 << 63), 1 << 63)
+_DAMAGED: Final = frozenset(
+    (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
+)
+_MISSING: Final = ("no such table", "no such column", "vtable constructor failed")
 _POSITION_BITS: Final = 24
+_BEYOND: Final = 1 << 62
+"""All rows and numbers of the index."""
 _CACHE_KIB: Final = 16_384
 
 _CREATE: Final = (
@@ -96,7 +102,11 @@ _ADD_TAKINGS: Final = (
 
 
 class IndexFault(StorageFault):
-    """The index cannot be used as it is. Whoever meets it removes the file: it is made anew."""
+    """The index cannot be used: the file is damaged, and to be made anew, or it cannot be asked just now."""
+
+    def __init__(self, message: str, *, is_damage: bool) -> None:
+        super().__init__(message)
+        self.is_damage = is_damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +181,7 @@ class PageIndex:
     """The index of one data folder. Reads may come from any thread, `add` and `rewind` from one at a time."""
 
     def __init__(self, path: Path, network_id: bytes) -> None:
-        """Open the file, or make it. Raises IndexFault: it can be neither."""
+        """Open the file, or make it where there is none, or another one. Raises IndexFault: it cannot."""
         self._path = path
         self._made_for = _VERSION + network_id
         with _faults(path):
@@ -269,7 +279,7 @@ class PageIndex:
         wanted = plain_query(text)
         if not wanted:
             return []
-        end = _row_of(before) if before is not None else 1 << 62
+        end = min(_row_of(before), _BEYOND) if before is not None else _BEYOND
         rows = self._ask(
             "SELECT rowid FROM memos WHERE memos MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
             *(wanted, end, limit),
@@ -277,7 +287,7 @@ class PageIndex:
         return [_place_of(row) for (row,) in rows]
 
     def _ranked(self, query: str, limit: int, after: tuple[int, int] | None) -> list[Ranked]:
-        return [Ranked(*row) for row in self._ask(query, *(after or (1 << 62, 0)), limit)]
+        return [Ranked(*row) for row in self._ask(query, *(after or (_BEYOND, 0)), limit)]
 
     # ---------------------------------------------------------------------------------------- the file
 
@@ -306,10 +316,12 @@ class PageIndex:
             return False
         try:
             with closing(self._connect()) as connection:
-                found = connection.execute("SELECT value FROM meta WHERE name = 'made_for'").fetchone()
-        except sqlite3.Error:
+                named = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
             return False
-        return found is not None and found[0] == self._made_for
+        return named.get("made_for") == self._made_for and type(named.get("secret")) is bytes
 
 
 def plain_query(text: str) -> str:
@@ -377,4 +389,25 @@ def _faults(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise IndexFault(f"the page's index {path} cannot be used ({error}): it is made anew") from error
+        is_damage = isinstance(error, sqlite3.Error) and (_is_damage(error) or _is_gone(path))
+        what = "is damaged" if is_damage else "cannot be used now"
+        raise IndexFault(f"the page's index {path} {what} ({error})", is_damage=is_damage) from error
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether the file itself is not as it was made, so that another time will not help."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # Python's own module found text that is none
+        return True
+    # A query that somebody typed may fail too, and says nothing about the file.
+    return code & 0xFF in _DAMAGED or str(error).startswith(_MISSING)

@@ -8,8 +8,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from node.storage.page_index import IndexFault
 from node.web import faults
 from node.web.answers import WebError, error_response
+from node.web.context import context_of
 from node.web.rendering import page
 
 _TITLES: Final = {
@@ -19,6 +21,7 @@ _TITLES: Final = {
     "node-slow": "The node does not answer",
     "book-damaged": "This copy of the book is damaged",
     "storage": "The book cannot be read",
+    "index": "Not just now",
     "busy": "Too many at once",
     "request-not-kept": "The request was not kept",
     "chain-changed": "The book changed meanwhile",
@@ -36,6 +39,8 @@ _AWAY: Final = "start the node; blocks, entries and accounts can be looked at al
 
 async def answer(request: Request, fault: Exception) -> Response:
     """Answer a fault: in JSON under /api/, else with a page that says what to do next."""
+    if isinstance(fault, IndexFault):
+        _tell_indexer(request, fault)
     error = faults.web_error(fault)
     if not shows_pages(request):
         return error_response(error, request.url.path)
@@ -43,7 +48,7 @@ async def answer(request: Request, fault: Exception) -> Response:
         error = _OF_STATUS[error.status]
     hint = _AWAY if error.code == "no-node" else error.hint
     title = _TITLES.get(error.code, "Not in the book" if error.status == 404 else "That did not work")
-    return page(
+    shown = page(
         request,
         "error.html",
         error.status,
@@ -53,6 +58,14 @@ async def answer(request: Request, fault: Exception) -> Response:
         tone="bad" if error.status == 500 else "warn",
         is_damaged=error.code == "book-damaged",
     )
+    shown.headers.update(error.headers)
+    return shown
+
+
+def _tell_indexer(request: Request, fault: IndexFault) -> None:
+    index = context_of(request).index
+    if index is not None:
+        index.met(fault)
 
 
 def shows_pages(request: Request) -> bool:

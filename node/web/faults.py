@@ -11,6 +11,7 @@ from starlette.responses import Response
 from node.jsonrpc import INVALID_PARAMS, LOCAL_FAULT, UNKNOWN_METHOD
 from node.query import BookDamaged, ChainChanged, NotFound
 from node.receipts import BadTip
+from node.storage.page_index import IndexFault
 from node.storage.port import StorageFault
 from node.web.answers import WebError, error_response
 from node.web.books import TooBusy
@@ -49,6 +50,11 @@ def web_error(fault: Exception) -> WebError:
             return WebError(409, fault.code, fault.message, fault.hint)
         case BookDamaged():
             return WebError(500, fault.code, fault.message, fault.hint)
+        case IndexFault():
+            message = (
+                "the page's index is made anew" if fault.is_damage else "the page's index cannot be read"
+            )
+            return WebError(503, "index", message, "try again in a moment", _SOON)
         case StorageFault():
             hint = "look at the node's log"  # its own words name places of this machine
             return WebError(500, "storage", "the book cannot be read", hint)

@@ -1,7 +1,8 @@
 """Keeps the page's index in step with the book: built in slices, rolled back on a reorganisation.
 
 Runs on a thread of its own at the page's side, with a read-only handle for each slice; reads the book through
-`query`, which hashes again all that it hands out. A damaged block stops it there, until the book is healed.
+`query`, which hashes again all that it hands out. A damaged block stops it there, until the book is healed; a
+damaged index is made anew, one that cannot be asked just now is asked again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from node.query import BookDamaged, NotFound, Query, StoredBlock
 from node.storage.files import LEAST_FREE_BYTES
 from node.storage.page_index import HOUR_MS, MAX_WORK, BlockRow, Change, Growth, IndexFault, PageIndex
 from node.storage.port import Place, StorageFault
-from node.web.hub import Hub
+from node.web.books import TooBusy
+from node.web.hub import Hub, TooManyBrowsers
 
 T = TypeVar("T")
 
@@ -198,45 +200,54 @@ class Indexer:
         self.index = index
         self._books = books
         self._due = asyncio.Event()
+        self._is_damaged = False
         self.progress = Progress(-1, -1)
 
     async def run(self, events: Hub) -> None:
         """Follow the book, for ever; look at it at once when the node tells of something."""
-        listening = asyncio.create_task(self._listen(events))
-        try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(events))
             while True:
                 wait_s = await self._advance()
-                self._due.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._due.wait()
-        finally:
-            listening.cancel()
+                self._due.clear()
+
+    def met(self, fault: IndexFault) -> None:
+        """Have the index made anew at once, where whoever read it has met damage."""
+        if fault.is_damage:
+            self._is_damaged = True
+            self._due.set()
 
     async def _listen(self, events: Hub) -> None:
         while True:
-            async for event in events.subscribe():
-                if event["kind"] in MOVING:
-                    self._due.set()
+            with suppress(TooManyBrowsers):  # the book is looked at now and then all the same
+                async for event in events.subscribe():
+                    # Until it is complete it goes on by itself, and leaves others their time in between.
+                    if event["kind"] in MOVING and (self.progress.complete or self.progress.trouble):
+                        self._due.set()
+            await asyncio.sleep(IDLE_S)
 
     async def _advance(self) -> float:
-        """Do one slice; return how long to wait before the next."""
+        """Do one slice, or begin anew; return how long to wait before the next."""
         if shutil.disk_usage(self.index.path.parent).free < 4 * LEAST_FREE_BYTES:
             return self._troubled("too little space on the disk")
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, was_damaged = loop.time(), self._is_damaged
         try:
+            if self._is_damaged:
+                self.progress = Progress(-1, self.progress.tip)
+                await asyncio.to_thread(self.index.remake)
+                self._is_damaged = False  # also where somebody met a file that was half made
             self.progress = await self._books.ask(lambda query: step(self.index, query))
+        except TooBusy:
+            return IDLE_S
         except (BookDamaged, StorageFault) as fault:
-            if isinstance(fault, IndexFault):
-                await asyncio.to_thread(self._remake)
-            return self._troubled(str(fault))
+            self._is_damaged |= isinstance(fault, IndexFault) and fault.is_damage
+            return 0.0 if self._is_damaged and not was_damaged else self._troubled(str(fault))
         # As long again as a slice takes is left to others: it runs beside a node on the same machine.
         return IDLE_S if self.progress.height >= self.progress.tip else loop.time() - began
-
-    def _remake(self) -> None:
-        with suppress(IndexFault):
-            self.index.remake()
 
     def _troubled(self, why: str) -> float:
         self.progress = self.progress._replace(trouble=why)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from node.storage.page_index import BlockRow, Change, Growth, PageIndex
+from node.storage.page_index import BlockRow, Change, Growth, IndexFault, PageIndex
+from node.storage.port import Place
 
 KEY = bytes(range(32))
 MOST = 2**53 - 1
@@ -66,3 +71,87 @@ def test_sums_below_that_are_exact(index: PageIndex) -> None:
     assert sums(index) == [(1_024, 1_024 * MOST)]
     index.rewind(block(1, 24))
     assert sums(index) == [(1_000, 1_000 * MOST)]
+
+
+def edit(index: PageIndex, statement: str) -> None:
+    with closing(sqlite3.connect(index.path)) as connection, connection:
+        connection.execute(statement)
+
+
+def overwrite(index: PageIndex) -> None:
+    """Let the file's pages hold something else, and leave its head."""
+    edit(index, "PRAGMA wal_checkpoint(TRUNCATE)")
+    content = index.path.read_bytes()
+    index.path.write_bytes(content[:100] + b"\xa5" * (len(content) - 100))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        overwrite,
+        lambda index: index.path.write_bytes(b"no database" * 1_000),
+        lambda index: index.path.unlink(),
+        lambda index: edit(index, "DROP TABLE hours"),
+        lambda index: edit(index, "ALTER TABLE hours RENAME COLUMN hour TO day"),
+    ],
+    ids=["overwritten", "another file", "gone", "a table is missing", "a column is missing"],
+)
+def test_a_damaged_file_is_told_from_others_and_can_be_made_anew(
+    index: PageIndex, damage: Callable[[PageIndex], object]
+) -> None:
+    index.add(block(0, 1))
+    damage(index)
+    with pytest.raises(IndexFault, match="is damaged") as caught:
+        index.hours(0, 10)
+    assert caught.value.is_damage
+    index.remake()
+    assert index.hours(0, 10) == []
+    index.add(block(0, 1))
+    assert sums(index) == [(1, MOST)]
+
+
+def test_a_block_that_is_there_already_is_damage(index: PageIndex) -> None:
+    index.add(block(0, 1))
+    with pytest.raises(IndexFault) as caught:
+        index.add(block(0, 1))
+    assert caught.value.is_damage
+    assert sums(index) == [(1, MOST)], "it is added whole or not at all"
+
+
+def test_a_file_that_another_holds_is_not_damaged(index: PageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.add(block(0, 1))
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0))
+    with closing(sqlite3.connect(index.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(IndexFault, match="cannot be used now") as caught:
+            index.add(block(1, 1))
+        assert not caught.value.is_damage
+        other.execute("ROLLBACK")
+    index.add(block(1, 1))
+    assert sums(index) == [(2, 2 * MOST)]
+
+
+def test_a_file_that_another_holds_is_not_thrown_away_when_it_is_opened(
+    index: PageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(block(0, 1))
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, timeout=0))
+    with closing(sqlite3.connect(index.path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(IndexFault, match="cannot be used now"):
+            PageIndex(index.path, bytes(32))
+    assert sums(PageIndex(index.path, bytes(32))) == [(1, MOST)]
+
+
+def test_an_index_without_its_secret_is_made_anew(index: PageIndex) -> None:
+    edit(index, "DELETE FROM meta WHERE name = 'secret'")
+    assert len(PageIndex(index.path, bytes(32)).secret()) == 32
+
+
+def test_words_are_looked_for_below_any_place_that_can_be_asked_for(index: PageIndex) -> None:
+    change = block(1, 1)
+    change.memos.append((Place(1, 1), "coffee"))
+    index.add(change)
+    assert index.find_memos("coffee", 10, Place(2**53 - 1, 0)) == [Place(1, 1)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -11,6 +15,7 @@ from starlette.exceptions import HTTPException
 from node.query import BookDamaged, ChainChanged, NotFound, Query
 from node.receipts import BadTip
 from node.storage.faults import DiskFull
+from node.storage.page_index import IndexFault
 from node.storage.port import StorageFault
 from node.web.answers import WebError
 from node.web.books import TooBusy
@@ -18,7 +23,7 @@ from node.web.faults import web_error
 from node.web.hub import TooManyBrowsers
 from node.web.local_socket import NodeRefused
 from node.web.security import HEADERS
-from tests.web.site import HERE, HOST, site
+from tests.web.site import HERE, HOST, site, visitor
 
 
 @pytest.mark.parametrize(
@@ -31,6 +36,8 @@ from tests.web.site import HERE, HOST, site
         (BookDamaged("edited"), 500, "book-damaged"),
         (DiskFull("full", "make room"), 500, "storage"),
         (StorageFault("/home/ann/book.sqlite is gone"), 500, "storage"),
+        (IndexFault("/home/ann/page.sqlite is damaged", is_damage=True), 503, "index"),
+        (IndexFault("/home/ann/page.sqlite is held", is_damage=False), 503, "index"),
         (TooBusy(), 503, "busy"),
         (TooManyBrowsers(), 503, "busy"),
         (HTTPException(405, headers={"Allow": "GET"}), 405, "method-not-allowed"),
@@ -76,6 +83,30 @@ async def test_a_bug_is_answered_behind_the_guard_and_shows_nothing_of_itself(
     assert "secret" not in answer.text
     for name, value in HEADERS.items():
         assert answer.headers[name] == value
+
+
+@pytest.mark.asyncio
+async def test_a_damaged_index_is_answered_for_by_its_own_name_and_made_anew(tmp_path: Path) -> None:
+    with site(tmp_path, 3, indexed=True) as made:
+        indexer = made.context.index
+        assert indexer is not None
+        async with visitor(made) as here:
+            assert (await here.get("/plots/data")).status_code == 200
+            with closing(sqlite3.connect(indexer.index.path)) as connection, connection:
+                connection.execute("DROP TABLE hours")
+            answers = [await here.get(path) for path in ("/plots", "/plots/data")]
+            following = asyncio.create_task(indexer.run(made.context.events))
+            shown = answers[-1]
+            while shown.status_code == 503:
+                shown = await here.get("/plots/data")
+            following.cancel()
+            await asyncio.wait([following])
+    for answer in answers:
+        assert answer.status_code == 503
+        assert "index is made anew" in html.unescape(answer.text)
+        assert "ry again in a moment" in answer.text
+        assert answer.headers["retry-after"] == "1"
+    assert shown.status_code == 200
 
 
 @pytest.mark.asyncio

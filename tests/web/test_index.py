@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -15,16 +18,20 @@ from hypothesis import strategies as st
 
 from node.ledger.params import Parameters
 from node.query import Query
-from node.storage.page_index import PageIndex
+from node.storage.page_index import IndexFault, PageIndex
 from node.storage.port import Place, Standing
 from node.web import index as web_index
-from node.web.index import Progress, step
+from node.web.books import TooBusy
+from node.web.hub import Hub
+from node.web.index import Indexer, Progress, step
 from tests.building import Built, ChainBuilder, key, with_allocations
 from tests.memory_book import MemoryBook
 
 PEOPLE = [key(name) for name in ("ann", "bob", "cleo")]
 PARAMETERS = with_allocations(dict.fromkeys(PEOPLE, 10_000_00))
 HOUR_MS = 3_600_000
+
+T = TypeVar("T")
 
 
 def whole(index: PageIndex, book: MemoryBook, parameters: Parameters = PARAMETERS) -> list[Progress]:
@@ -213,6 +220,106 @@ def test_accounts_are_paged_without_gap_or_double(index: PageIndex, ledger: Ledg
         pages += rows
         after = (rows[-1].entries, rows[-1].id)
     assert pages == index.by_entries(100)
+
+
+class Reader:
+    """Answers questions to a book here and now, or as it is told to."""
+
+    def __init__(self, book: MemoryBook, *faults: Exception) -> None:
+        self._query = Query(book, PARAMETERS)
+        self._faults = list(faults)
+
+    async def ask(self, question: Callable[[Query], T]) -> T:
+        if self._faults:
+            raise self._faults.pop(0)
+        return question(self._query)
+
+
+@pytest.mark.asyncio
+async def test_an_index_that_cannot_be_asked_just_now_is_kept_and_asked_again(
+    index: PageIndex, ledger: Ledger
+) -> None:
+    whole(index, ledger.book())
+    secret = index.secret()
+    indexer = Indexer(index, Reader(ledger.book(), IndexFault("another holds it", is_damage=False)))
+    assert await indexer._advance() == web_index.TROUBLED_S
+    assert indexer.progress.trouble == "another holds it"
+    await indexer._advance()
+    assert indexer.progress.trouble == ""
+    assert index.secret() == secret
+    assert_recounted(index, ledger.chain, ledger.tip)
+
+
+@pytest.mark.asyncio
+async def test_an_index_whose_damage_the_indexer_meets_is_made_anew(index: PageIndex, ledger: Ledger) -> None:
+    whole(index, ledger.book())
+    with closing(sqlite3.connect(index.path)) as connection, connection:
+        connection.execute("DROP TABLE blocks")
+    indexer = Indexer(index, Reader(ledger.book()))
+    assert await indexer._advance() == 0
+    await indexer._advance()
+    assert indexer.progress.complete
+    assert_recounted(index, ledger.chain, ledger.tip)
+
+
+@pytest.mark.asyncio
+async def test_an_index_that_is_damaged_again_and_again_is_not_made_anew_without_a_pause(
+    index: PageIndex, ledger: Ledger
+) -> None:
+    damage = [IndexFault("bad", is_damage=True) for _ in range(3)]
+    indexer = Indexer(index, Reader(ledger.book(), *damage))
+    assert [await indexer._advance() for _ in range(3)] == [0, web_index.TROUBLED_S, web_index.TROUBLED_S]
+
+
+@pytest.mark.asyncio
+async def test_an_indexer_looks_again_later_where_too_many_ask(index: PageIndex, ledger: Ledger) -> None:
+    indexer = Indexer(index, Reader(ledger.book(), TooBusy()))
+    assert await indexer._advance() == web_index.IDLE_S
+    assert indexer.progress.trouble == ""
+
+
+@pytest.mark.asyncio
+async def test_damage_that_a_reader_meets_is_mended_at_once(
+    index: PageIndex, ledger: Ledger, tmp_path: Path
+) -> None:
+    """At once: the test does not wait for the next look at the book."""
+    indexer = Indexer(index, Reader(ledger.book()))
+    running = asyncio.create_task(indexer.run(Hub(tmp_path)))
+    while not indexer.progress.complete:  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(0)
+    with closing(sqlite3.connect(index.path)) as connection, connection:
+        connection.execute("DROP TABLE hours")
+    indexer.met(IndexFault("cannot be asked", is_damage=False))
+    with pytest.raises(IndexFault) as caught:
+        index.hours(0, 1)
+    indexer.met(caught.value)
+    assert not running.done()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(web_index, "IDLE_S", 1e9)
+        patched.setattr(web_index, "TROUBLED_S", 1e9)
+        while not mended(index):  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+    assert_recounted(index, ledger.chain, ledger.tip)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+
+
+def mended(index: PageIndex) -> bool:
+    try:
+        return bool(index.hours(0, 1))
+    except IndexFault:
+        return False
+
+
+@pytest.mark.asyncio
+async def test_an_indexer_whose_listening_ends_by_a_bug_ends_by_it(
+    index: PageIndex, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hub, "subscribe", lambda _: 1 // 0)
+    with pytest.raises(ExceptionGroup) as caught:
+        await Indexer(index, Reader(ledger.book())).run(Hub(tmp_path))
+    assert caught.group_contains(ZeroDivisionError)
 
 
 @pytest.mark.parametrize(
