@@ -44,6 +44,8 @@ from node.web.security import Hosts
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 EXIT_FAILED: Final = 1
 END_S: Final = 1
 """For requests under way when the page ends."""
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")  # on standard error
     signal.signal(signal.SIGTERM, _leave)  # once the server, which handles it first, is down
     try:
-        asyncio.run(_serve(given))
+        return asyncio.run(_serve(given))
     except (CannotListen, StorageFault) as error:
         sys.stderr.write(f"indelible: {error}\n")
         return EXIT_FAILED
@@ -116,7 +118,15 @@ def _reader(read: Callable[[str], T]) -> Callable[[str], T]:
     return reader
 
 
-async def _serve(given: argparse.Namespace) -> None:
+async def _serve(given: argparse.Namespace) -> int:
+    """Serve until stopped, or until something of it dies; return the exit status."""
+    deaths: list[BaseException] = []
+
+    def end(error: BaseException) -> None:
+        log.error("a part of the page died, and so does the page", exc_info=error)
+        deaths.append(error)
+        server.should_exit = True
+
     context = make_context(given.data_dir, Hosts(given.host, given.port, tuple(given.name)))
     listeners = await open_listeners(given.host, given.port)
     for listener in listeners:
@@ -125,7 +135,7 @@ async def _serve(given: argparse.Namespace) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(context),
+            create_app(context, end),
             http="h11",
             ws="none",
             loop="asyncio",
@@ -146,6 +156,7 @@ async def _serve(given: argparse.Namespace) -> None:
     ending = asyncio.create_task(_end_streams(server, context.events))
     await server.serve(listeners)
     ending.cancel()
+    return EXIT_FAILED if deaths else 0
 
 
 async def _end_streams(server: uvicorn.Server, events: Hub) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, create_task
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from asyncio import Task, create_task, gather
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -22,24 +22,33 @@ from node.web.shared import make_shared
 from node.web.warming import keep_warm
 
 
-def create_app(context: Context) -> Starlette:
-    """Return the application over a context; its lifespan listens to the node and closes the context."""
+def create_app(context: Context, on_death: Callable[[BaseException], None]) -> Starlette:
+    """Return the application over a context; its lifespan listens to the node and closes the context.
+
+    `on_death` is told what a task in the background died of: a bug, so that the page is to end.
+    """
     shared = make_shared(context)
+
+    def ended(task: Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            on_death(error)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [create_task(context.events.run()), create_task(keep_warm(context, shared))]
-        if context.index is not None:
-            tasks.append(create_task(context.index.run(context.events)))
-        try:
-            yield
-        finally:
+        with closing(context.books):
+            tasks = [create_task(context.events.run()), create_task(keep_warm(context, shared))]
+            if context.index is not None:
+                tasks.append(create_task(context.index.run(context.events)))
             for task in tasks:
-                task.cancel()
-                with suppress(CancelledError):
-                    await task
-            await context.socket.close()
-            context.books.close()
+                task.add_done_callback(ended)
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await gather(*tasks, return_exceptions=True)
+                await context.socket.close()
 
     routes = (
         *pages.ROUTES,

@@ -93,9 +93,13 @@ def site(
             index=_indexed(folder, chain, built[-1], books) if indexed else None,
         )
         try:
-            yield Site(create_app(context), context, chain, built, node, serving)
+            yield Site(create_app(context, _died), context, chain, built, node, serving)
         finally:
             context.books.close()
+
+
+def _died(error: BaseException) -> None:
+    raise AssertionError("a part of the page died") from error
 
 
 def _indexed(folder: Path, chain: ChainBuilder, tip: Built, books: Books) -> Indexer:
