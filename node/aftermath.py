@@ -180,6 +180,7 @@ class Aftermath:
                 self._tell_conflicted(entry)
             for entry in settled.confirmed:
                 self._gossip.entry_gone(entry.txid)
+            self._gossip.block_settled(record, held.sane.block.entries, now)
             yield len(entries) + 1
         self._after_new_tip(self._chain.tip, ())
 

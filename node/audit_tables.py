@@ -11,13 +11,12 @@ from typing import Final, cast
 
 from node import differences
 from node.audit_findings import Bad, Difference, Finding, FirstBad, reading
-from node.chain import UNSAVED_SWITCHES
-from node.ledger import codec, rules
+from node.ledger import rules
 from node.ledger.block import decode_block
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
 from node.ledger.state import ABSENT, Account, AccountState
-from node.outcomes import LAST_REORG
+from node.noted import LAST_REORG, UNSAVED_SWITCHES, decode_loud_switch, decode_unsaved
 from node.storage import inspecting
 from node.storage.faults import damaged
 from node.storage.port import BlockRecord, Scratch, Standing, StorageFault, Store
@@ -212,13 +211,12 @@ def is_sound_value(book: ReadOnlyBook, name: object, value: object) -> bool:
         return False
     try:
         if name == LAST_REORG:
-            _, fork, old_height, old, new_height, new = codec.decode(value)
-            ends = [(old, old_height), (new, new_height)]
-            return type(fork) is int and all(_is_known(book, *end) for end in ends)
+            switch = decode_loud_switch(value)
+            ends = [(switch.old, switch.old_height), (switch.new, switch.new_height)]
+            return all(_is_known(book, *end) for end in ends)
         if name == UNSAVED_SWITCHES:
-            noted = codec.decode(value) if value else ()
-            return all(_is_known(book, left) and type(height) is int for left, height in noted)
-    except (codec.NotCanonical, TypeError, ValueError, StorageFault):
+            return all(_is_known(book, left) for left, _ in decode_unsaved(value))
+    except StorageFault:
         pass
     return False
 

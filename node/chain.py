@@ -26,14 +26,15 @@ from node.checks import SignatureChecks
 from node.connecting import BLOCK_COST, SLICE, Connecting
 from node.events import NOTHING
 from node.headers import Headers
-from node.ledger import codec, rules, state
+from node.ledger import rules, state
 from node.ledger.block import Block, Coinbase, decode_block
 from node.ledger.entry import Entry
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.params import Parameters
 from node.ledger.rules import SaneBlock
+from node.noted import LAST_REORG, UNSAVED_SWITCHES, decode_unsaved, encode_unsaved
 from node.outbox import Outbox
-from node.outcomes import LAST_REORG, BlockCondemned, BlockConnected, BlockStored, Outcome, Switched
+from node.outcomes import BlockCondemned, BlockConnected, BlockStored, Outcome, Switched
 from node.proving import Proving
 from node.recount import recount
 from node.storage.port import BlockRecord, Connected, Standing, StorageFault, Store, Switch
@@ -55,8 +56,6 @@ DEEP_BLOCKS: Final = 6
 LATE_MS: Final = 3_600 * 1_000
 """So is one that undoes a block first seen longer ago; milliseconds."""
 
-UNSAVED_SWITCHES: Final = "unsaved_switches"
-"""Name of the stored value that remembers switches until the entries they undid are saved as pending."""
 MAX_UNSAVED_SWITCHES: Final = 256
 """Of one minute."""
 _OF_ACCOUNTS: Final = (Rule.NONCE_USED, Rule.NONCE_GAP, Rule.OVERSPEND)
@@ -147,11 +146,12 @@ class Chain:
 
     # ------------------------------------------------------------------------------------- in come bodies
 
-    def offer(self, raw: bytes, origin: int) -> BlockRecord | None:
+    def offer(self, raw: bytes, origin: int, *, passed_on: bool = False) -> BlockRecord | None:
         """Take the bytes of a block whose header is known; returns its record, None where it is not wanted.
 
-        Raises RuleBroken where the bytes are no block or say nothing about their header. A block that breaks
-        a rule is condemned, now or when it is connected: see `outcomes`.
+        `passed_on`: it was told of before its sender had connected it. Raises RuleBroken where the bytes are
+        no block or say nothing about their header. A block that breaks a rule is condemned, now or when it is
+        connected: see `outcomes`.
         """
         block = decode_block(raw)
         record = self._store.find(block.header.hash)
@@ -164,28 +164,30 @@ class Chain:
         except RuleBroken as broken:
             if broken.rule.says_nothing_about_the_header:
                 raise
-            self._condemn(record, broken, origin)
+            self._condemn(record, broken, OURSELVES if passed_on else origin)
         else:
-            self._hold(Held(record, sane, origin))
+            self._hold(Held(record, sane, origin, passed_on=passed_on))
         return record
 
-    def offer_parts(self, block: Block, leaves: tuple[bytes, ...], entries: list[Entry], origin: int) -> None:
+    def offer_parts(self, block: Block, leaves: tuple[bytes, ...], entries: list[Entry], origin: int) -> bool:
         """Take a block that was put together of entries decoded before; `leaves` are those of its tree.
 
-        Its header is known. Raises RuleBroken where the parts are not the header's. Whoever passed them on
-        did not know the block yet, and is not charged where it breaks a rule.
+        Its header is known. False where it is not wanted any more, or was condemned at once. Raises
+        RuleBroken where the parts are not the header's. Whoever passed them on did not know the block yet,
+        and is not charged where it breaks a rule.
         """
         record = self._store.find(block.header.hash)
         if record is None or not self.is_wanted(record):
-            return
+            return False
         try:
             sane = rules.sane_block(block, self.parameters, leaves)
         except RuleBroken as broken:
             if broken.rule.says_nothing_about_the_header:
                 raise
             self._condemn(record, broken, OURSELVES)
-        else:
-            self._hold(Held(record, sane, origin, entries=entries, passed_on=True))
+            return False
+        self._hold(Held(record, sane, origin, entries=entries, passed_on=True))
+        return True
 
     def offer_own(self, sane: SaneBlock, entries: list[Entry]) -> BlockRecord | None:
         """Take a block that this node mined, made of entries whose signatures were checked."""
@@ -298,6 +300,7 @@ class Chain:
                 self._ask(held)
         elif self._leads_to_more(record) and self._bodies.bytes <= MAX_EARLY_BYTES:
             self._store_with_parents(held)  # should its branch stop short, nothing waits for it here
+            held.origin = OURSELVES  # as of one that is put aside and read again
             self._ask(held)
         else:
             self._put_aside(held)
@@ -445,7 +448,7 @@ class Chain:
         loud = old.height - fork.height >= DEEP_BLOCKS or since_ms > LATE_MS
         switched = Switched(old, new, fork, batch.number, self._now_ms, loud)
         if loud:
-            batch.values[LAST_REORG] = switched.encode()
+            batch.values[LAST_REORG] = switched.remembered.encode()
         batch.values[UNSAVED_SWITCHES] = self._with_unsaved(old, fork)
         self._last_switch = self._out.stage(batch, BLOCK_COST)
         self._tip_changed()
@@ -455,15 +458,17 @@ class Chain:
         """Return the switches whose undone entries are in no file of pending ones yet, with this one."""
         noted: list[tuple[bytes, int]] = [(left.hash, at.height) for left, at in self.unsaved_switches()]
         noted.append((old.hash, fork.height))
-        return codec.encode(noted[-MAX_UNSAVED_SWITCHES:])
+        return encode_unsaved(noted[-MAX_UNSAVED_SWITCHES:])
 
     def unsaved_switches(self) -> list[tuple[BlockRecord, BlockRecord]]:
-        """Return (tip that was left, fork) of each switch since the pending entries were last saved."""
-        raw = self._store.value(UNSAVED_SWITCHES)
+        """Return (tip that was left, fork) of each switch since the pending entries were last saved.
+
+        Raises StorageFault where the stored value is none that a node writes.
+        """
         found = []
-        for block_hash, height in codec.decode(raw) if raw else ():
+        for block_hash, height in decode_unsaved(self._store.value(UNSAVED_SWITCHES)):
             left = self._store.find(block_hash)
-            if left is not None:
+            if left is not None and height <= left.height:
                 found.append((left, self.tree.ancestor(left, height)))
         return found
 
@@ -524,13 +529,18 @@ class Chain:
         self.headers.tip_moved()
         for block_id in [block.id for block in self._candidates.values() if block.work <= work]:
             del self._candidates[block_id]
+        early = []
         for held in self._bodies.overtaken(work):
             if not held.stored:
                 self._store_with_parents(held)
             if any(self.tree.is_ancestor(held.record, block) for block in self._candidates.values()):
                 self._bodies.keep_while_wanted(held)  # its signatures are being checked, or were
+            elif self._leads_to_more(held.record) and self._bodies.bytes <= MAX_EARLY_BYTES:
+                early.append(held)
             else:
                 self._bodies.release(held.record.id)
+        for held in early:
+            self._bodies.prepared(held)  # it is looked at again when the tip changes again
 
 
 def _connected(record: BlockRecord, held: Held) -> Connected:

@@ -65,7 +65,10 @@ class SignatureChecks:
             valid = signature.verify_many(items)
             done([index for index, good in enumerate(valid) if not good])
             return
-        size = -(-len(items) // 2) if SHARED <= len(items) <= 2 * CHUNK else CHUNK
+        # With nothing else under way every core is free for this one; else the fewer batches the better.
+        most = CHUNK if self.in_flight else CHUNK // 2
+        parts = max(2 if len(items) >= SHARED else 1, -(-len(items) // most))
+        size = -(-len(items) // parts)
         question = _Question(done, -(-len(items) // size))
         for start in range(0, len(items), size):
             chunk = list(items[start : start + size])

@@ -122,12 +122,14 @@ class Fetching:
             asked = self._asked.pop(txid)
             if asked.connection in self._peers:
                 self._peers[asked.connection].asked -= 1
-            others = [connection for connection in asked.others if connection in self._peers]
-            if others and not self._is_known(txid):
-                backlog = self._peers[others[0]].backlog
+            if self._is_known(txid):
+                continue
+            # All of them, for the first of them may fail too: whoever is not asked now is noted again.
+            for connection in [other for other in asked.others if other in self._peers]:
+                backlog = self._peers[connection].backlog
                 backlog[txid] = None
                 backlog.move_to_end(txid, last=False)
-                taken[others[0]] = None
+                taken[connection] = None
         for connection in taken:
             self._pump(connection, self._peers[connection], now)
 

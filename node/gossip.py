@@ -92,6 +92,7 @@ class Gossip:
         self._out = out
         self._pending = pending
         self._relay = relay
+        relay.given_up = self._serve_waiting
         self._fetching = Fetching(is_known, room, self._ask)
         self._peers: dict[int, _Peer] = {}
         self._unheard: dict[bytes, int] = {}
@@ -294,15 +295,12 @@ class Gossip:
         while peer.to_serve and not session.is_busy:
             block_hash = next(iter(peer.to_serve))
             del peer.to_serve[block_hash]
-            if self._relay.is_coming(block_hash):
-                coming.append(block_hash)  # told of before it was at hand: `block_settled` goes on
-                continue
             record = self._store.find(block_hash)
-            if (
-                record is None
-                or record.standing not in (Standing.STORED, Standing.PROVEN)
-                or record.height == 0
-            ):
+            is_here = record is not None and record.standing in (Standing.STORED, Standing.PROVEN)
+            if not is_here and self._relay.is_coming(block_hash):
+                coming.append(block_hash)  # told of before it was at hand: `_serve_waiting` goes on
+                continue
+            if record is None or not is_here or record.height == 0:
                 missing.append(block_hash)
                 if record is not None:
                     self._sync.untold(connection, record)
@@ -320,8 +318,11 @@ class Gossip:
         `raws`: its entries, where they are at hand and good.
         """
         self._relay.settled(record, raws, now)
+
+    def _serve_waiting(self, block_hash: bytes) -> None:
+        """Answer those who wait for a block that was passed on before it was here."""
         for connection, peer in self._peers.items():
-            if record.hash in peer.to_serve:
+            if block_hash in peer.to_serve:
                 self.serve(connection)
 
     # -------------------------------------------------------------------------------------------- time

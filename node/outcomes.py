@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from node.ledger import codec
 from node.ledger.entry import Entry
 from node.ledger.errors import RuleBroken
 from node.ledger.rules import SaneBlock
+from node.noted import LoudSwitch
 from node.storage.port import BlockRecord
-
-LAST_REORG: Final = "last_reorg"
-"""Name of the stored value that remembers the last loud switch."""
 
 
 class BlockConnected(NamedTuple):
@@ -38,11 +35,11 @@ class Switched(NamedTuple):
     loud: bool
     """True for a switch that was deep or late; it is remembered, and the old branch stays as evidence."""
 
-    def encode(self) -> bytes:
-        """Return what is remembered: time, height of the fork, old and new height and hash."""
-        return codec.encode(
-            (self.at_ms, self.fork.height, self.old.height, self.old.hash, self.new.height, self.new.hash)
-        )
+    @property
+    def remembered(self) -> LoudSwitch:
+        """What is remembered of a loud one."""
+        old, new = self.old, self.new
+        return LoudSwitch(self.at_ms, self.fork.height, old.height, old.hash, new.height, new.hash)
 
 
 class BlockStored(NamedTuple):

@@ -15,9 +15,10 @@ from node.chain import Chain
 from node.compact import DoesNotFit, Partial, compact_of
 from node.events import NOTHING, Level, Now
 from node.ledger import rules
-from node.ledger.block import Header, decode_header
+from node.ledger.block import LEAST_IN_BLOCK, Header, decode_header
 from node.ledger.entry import Entry
 from node.ledger.errors import Rule, RuleBroken
+from node.ledger.params import Parameters
 from node.messages import (
     SHORT_ID_BYTES,
     BlockEntries,
@@ -34,7 +35,9 @@ from node.storage.port import BlockRecord, Store
 from node.sync import Sync
 
 MAX_PARTIALS: Final = 8
-"""Blocks that are being put together, in all: each took a block's work."""
+"""Blocks that are being put together, in all: each took a block's work, or stands on such a one."""
+MAX_VERSIONS: Final = 3
+"""Ways in which peers tell of one block: nothing but the whole block shows whose short ids are right."""
 MAX_UNANSWERED: Final = 8
 """Questions for entries of blocks that a peer has left open; then it is asked for whole blocks only."""
 MAX_PASSED: Final = 8
@@ -72,9 +75,14 @@ class _Part:
     record: BlockRecord
     connection: int
     """Who sent it, and is asked for what is missing."""
+    compact: CompactBlock
     partial: Partial
     reserved: bool
-    """Nobody is asked for the whole block meanwhile."""
+    """This peer is waited for, and nobody is asked for the whole block meanwhile."""
+    may_ask: bool
+    """It is, or another one that told of the same block."""
+    asked: tuple[int, ...] | None = None
+    """Positions whose entries it was asked for."""
     work: Iterator[int] | None = None
     """What is being done; None while entries are awaited."""
     is_new: bool = True
@@ -101,22 +109,25 @@ class Relay:
         self._out = out
         self._at_hand = at_hand
         self._peers: dict[int, _Peer] = {}
-        self._parts: dict[bytes, _Part] = {}
+        self._parts: dict[tuple[bytes, int], _Part] = {}
+        """By block and connection."""
         self._kept: Recent[bytes, tuple[bytes, ...]] = Recent(KEPT_BLOCKS)
         """Entries of blocks that were told of by their short ids."""
         self._passed: dict[bytes, dict[int, tuple[int, ...]]] = {}
         """Blocks passed on that are not at hand yet; who waits for which of their entries."""
         self._has_dropped = False
         """A block is to be asked for whole."""
+        self.given_up: Callable[[bytes], None] = lambda _: None
+        """Called with each block that is waited for no more: it is at hand now, or is not coming."""
 
     def closed(self, connection: int) -> None:
         """Forget a peer, and what was to be put together with its help."""
         self._peers.pop(connection, None)
         for askers in self._passed.values():
             askers.pop(connection, None)
-        for block_hash, part in list(self._parts.items()):
-            if part.connection == connection:
-                del self._parts[block_hash]
+        for block_hash, whose in list(self._parts):
+            if whose == connection:
+                del self._parts[block_hash, whose]
 
     def _peer(self, connection: int) -> _Peer:
         return self._peers.setdefault(connection, _Peer())
@@ -126,7 +137,7 @@ class Relay:
     def compact_came(self, connection: int, compact: CompactBlock, now: Now) -> None:
         """Take a COMPACT_BLOCK: check its header, pass it on, and begin to put the block together."""
         try:
-            header = _check(compact)
+            header = _check(compact, self._chain.parameters)
         except RuleBroken as broken:
             self._sessions.fault(
                 connection, broken.rule, _FAULTY_COST, f"compact block: {broken.detail}", now
@@ -180,14 +191,24 @@ class Relay:
     # ------------------------------------------------------------------------------------- put together
 
     def _begin(self, connection: int, compact: CompactBlock, record: BlockRecord, now: Now) -> None:
-        if record.hash in self._parts:
+        others = self._parts_of(record.hash)
+        # Neither short ids nor coinbase are bound to the header before all is put together: anyone may have
+        # changed them on the way, so what another peer says of the same block is looked at beside it.
+        if any(other.compact == compact for other in others) or len(others) >= MAX_VERSIONS:
             return
-        reserved = self._sync.reserve(connection, record, now)
-        part = _Part(record, connection, Partial(compact, record.header), reserved)
+        parent = self._chain.tree.parent(record)
+        if not self._chain.is_prepared(parent) and not self._parts_of(parent.hash):
+            return  # what comes before it is missing: it is fetched in its turn
+        reserved = not others and self._sync.reserve(connection, record, now)
+        may_ask = reserved or any(other.may_ask for other in others)
+        part = _Part(record, connection, compact, Partial(compact, record.header), reserved, may_ask)
         part.work = self._look(part, now)
-        self._parts[record.hash] = part
+        self._parts[record.hash, connection] = part
         while len(self._parts) > MAX_PARTIALS:
             self._drop(next(iter(self._parts.values())))
+
+    def _parts_of(self, block_hash: bytes) -> list[_Part]:
+        return [part for part in self._parts.values() if part.record.hash == block_hash]
 
     def advance(self, budget: int, now: Now) -> bool:
         """Work on blocks that are put together, some `budget` entries; True where there is more to do."""
@@ -215,7 +236,7 @@ class Relay:
             yield _SLICE_COST
         if part.partial.is_complete:
             self._finish(part, now)
-        elif part.reserved:
+        elif part.may_ask:
             self._ask(part)
         else:
             self._drop(part)  # the whole block is on its way
@@ -225,24 +246,23 @@ class Relay:
         if len(peer.awaited) >= MAX_UNANSWERED:
             self._drop(part)
             return
-        missing = peer.awaited[part.record.hash] = part.partial.missing()
-        self._sessions.send(part.connection, GetBlockEntries(part.record.hash, missing))
+        part.asked = peer.awaited[part.record.hash] = part.partial.missing()
+        self._sessions.send(part.connection, GetBlockEntries(part.record.hash, part.asked))
 
     def entries_came(self, connection: int, message: BlockEntries, now: Now) -> None:
         """Take a BLOCK_ENTRIES."""
         positions = self._peer(connection).awaited.pop(message.block_hash, None)
-        part = self._parts.get(message.block_hash)
-        is_its = part is not None and part.connection == connection
+        part = self._parts.get((message.block_hash, connection))
         if positions is None:
             self._sessions.fault(
                 connection, "unrequested-block", _UNREQUESTED_COST, "entries of a block nobody asked for", now
             )
         elif len(positions) != len(message.raws):
-            if part is not None and is_its:
+            if part is not None:
                 self._drop(part)
             detail = f"{len(message.raws)} entries of a block, {len(positions)} were asked for"
             self._sessions.fault(connection, "block-entries-count", _FAULTY_COST, detail, now)
-        elif part is not None and is_its:
+        elif part is not None and part.asked is positions:  # else it answers what was dropped meanwhile
             part.work = self._fill(part, positions, message.raws, now)
 
     def _fill(self, part: _Part, positions: Sequence[int], raws: Sequence[bytes], now: Now) -> Iterator[int]:
@@ -259,15 +279,19 @@ class Relay:
     def _finish(self, part: _Part, now: Now) -> None:
         made = part.partial.put_together()
         try:
-            self._chain.offer_parts(made.block, made.leaves, made.entries, part.connection)
+            is_good = self._chain.offer_parts(made.block, made.leaves, made.entries, part.connection)
         except RuleBroken as broken:
             self._misfits(part, str(broken))
             return
-        self._parts.pop(part.record.hash, None)
-        self._kept.note(part.record.hash, made.block.entries)
-        if part.reserved:  # else the whole block is on its way from whoever was asked
+        if part.reserved:  # else somebody else is waited for, or sends the whole block
             self._sync.came_in_parts(part.connection, part.record, len(made.block.raw), now)
-        self._answer_askers(part.record.hash, made.block.entries, now)
+        for one in self._parts_of(part.record.hash):
+            del self._parts[part.record.hash, one.connection]
+            if one.reserved and one is not part:
+                self._sync.release(one.connection, part.record)
+        if is_good:
+            self._kept.note(part.record.hash, made.block.entries)
+            self._answer_askers(part.record.hash, made.block.entries, now)
 
     def _misfits(self, part: _Part, why: str) -> None:
         """What was put together is not the header's body; it may be the short ids: nobody is to blame."""
@@ -282,7 +306,7 @@ class Relay:
     def _drop(self, part: _Part) -> None:
         """Put a block together no more: it is asked for whole."""
         part.work = None
-        self._parts.pop(part.record.hash, None)
+        self._parts.pop((part.record.hash, part.connection), None)
         if part.reserved:
             self._sync.release(part.connection, part.record)
         self._has_dropped = True
@@ -292,8 +316,8 @@ class Relay:
         awaited = self._peer(connection).awaited
         for block_hash in hashes:
             if block_hash in awaited:
-                part = self._parts.get(block_hash)
-                if part is not None and part.connection == connection:
+                part = self._parts.get((block_hash, connection))
+                if part is not None:
                     self._drop(part)
         others = tuple(block_hash for block_hash in hashes if block_hash not in awaited)
         for block_hash in hashes:
@@ -347,8 +371,7 @@ class Relay:
 
         `raws`: its entries, where they are at hand and good.
         """
-        part = self._parts.get(record.hash)
-        if part is not None:
+        for part in self._parts_of(record.hash):
             self._drop(part)
         if raws:
             self._answer_askers(record.hash, raws, now)
@@ -362,11 +385,15 @@ class Relay:
                 self._hand_out(connection, block_hash, positions, raws, now)
 
     def _give_up(self, block_hash: bytes) -> None:
-        for connection in self._passed.pop(block_hash, {}):
+        askers = self._passed.pop(block_hash, None)
+        if askers is None:
+            return
+        for connection in askers:
             self._sessions.send(connection, NotFound(Kind.BLOCK, (block_hash,)))
+        self.given_up(block_hash)
 
 
-def _check(compact: CompactBlock) -> Header:
+def _check(compact: CompactBlock, parameters: Parameters) -> Header:
     """Return the header, to which the body belongs. Raises RuleBroken: what no node would have passed on."""
     header = decode_header(compact.header)
     if compact.body.root() != header.body_root:
@@ -374,4 +401,7 @@ def _check(compact: CompactBlock) -> Header:
     count = len(compact.short_ids) // SHORT_ID_BYTES + 1
     if compact.body.count != count:
         raise RuleBroken(Rule.ENTRY_COUNT, f"count is {compact.body.count}, there are {count} leaves")
+    # Whoever lacks them all must be able to ask for them: a question has room for what a block has room for.
+    if (count - 1) * LEAST_IN_BLOCK > parameters.maximum_block_bytes:
+        raise RuleBroken(Rule.BLOCK_SIZE, f"{count - 1} entries are more than a block of this network holds")
     return header

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from node.core import Core
 from node.events import Now
-from node.ledger import codec
 from node.ledger.entry import Entry
-from node.outcomes import LAST_REORG
+from node.noted import LAST_REORG, decode_loud_switch
 from node.pow import kernel_name
-from node.storage.port import BlockRecord
+from node.storage.port import BlockRecord, StorageFault
 from node.weighing import Seen
 
 REWRITE_BLOCKS: Final = 100
@@ -55,17 +54,20 @@ def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Js
 
 def _last_reorg(core: Core) -> Json | None:
     """Return what is remembered of the last deep or late switch."""
-    raw = core.store.value(LAST_REORG)
-    if raw is None:
+    try:
+        raw = core.store.value(LAST_REORG)
+        switch = None if raw is None else decode_loud_switch(raw)
+    except StorageFault:
+        return None  # it was changed here: the audit names it, and all else can be told
+    if switch is None:
         return None
-    at_ms, fork, old_height, old_hash, new_height, new_hash = codec.decode(raw)
     return {
-        "time_ms": at_ms,
-        "fork_height": fork,
-        "old_height": old_height,
-        "old_tip": old_hash.hex(),
-        "new_height": new_height,
-        "new_tip": new_hash.hex(),
+        "time_ms": switch.at_ms,
+        "fork_height": switch.fork_height,
+        "old_height": switch.old_height,
+        "old_tip": switch.old.hex(),
+        "new_height": switch.new_height,
+        "new_tip": switch.new.hex(),
     }
 
 

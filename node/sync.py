@@ -105,6 +105,8 @@ class _Peer:
     rest_until_ms: int = 0
     measured: _Measured | None = None
     unconnected: int = 0
+    in_parts: dict[bytes, None] = field(default_factory=dict)
+    """Blocks that it told of by their short ids, before it had connected them perhaps."""
 
 
 class Sync:
@@ -205,6 +207,8 @@ class Sync:
         peer = self._peers.get(connection)
         if peer is None:
             return None
+        peer.in_parts[header.hash] = None
+        _bound(peer.in_parts, _LATE_BLOCKS)
         try:
             rules.sane_header(header)
             known = self._store.find(header.hash)
@@ -358,7 +362,7 @@ class Sync:
             return
         self._delivered(peer, self._store.find(block_hash), len(raw), now)
         try:
-            self._chain.offer(raw, connection)
+            self._chain.offer(raw, connection, passed_on=block_hash in peer.in_parts)
         except RuleBroken as broken:
             self._sessions.fault(
                 connection, broken.rule, 100, f"block {block_hash.hex()[:16]}: {broken.detail}", now
@@ -388,11 +392,13 @@ class Sync:
     def reserve(self, connection: int, record: BlockRecord, now: Now) -> bool:
         """Ask nobody for a block while this peer sends it in parts; False where that cannot be.
 
-        Where it is asked of somebody, or as much as may be of this peer. A peer that does not go on loses it
-        like a block that was asked of it.
+        Where it is asked of somebody, or as much as may be of this peer, or this peer stalled lately. One
+        that does not go on loses it like a block that was asked of it.
         """
         peer = self._peers.get(connection)
         if peer is None or record.hash in self._owner or len(peer.in_flight) >= IN_FLIGHT:
+            return False
+        if peer.rest_until_ms > now.mono_ms:
             return False
         if not peer.in_flight:
             peer.progress_ms = now.mono_ms
@@ -474,12 +480,12 @@ class Sync:
         The heaviest may never come: who withholds its blocks must keep nobody from following the others. And
         one with the tip's own work is wanted so that the tie can be ended.
         """
-        shown = {peer.best.id: peer.best for peer in self._peers.values() if peer.best is not None}
+        shown = dict.fromkeys(peer.best.id for peer in self._peers.values() if peer.best is not None)
         return [
             record
-            for record in shown.values()
+            for record in map(self._store.record, shown)  # as it stands now: it may have been condemned
             if record.work >= tip.work
-            and not self._chain.has_body(self._store.record(record.id))
+            and not self._chain.has_body(record)
             and not self._chain.headers.is_condemned(record)
             and not (best.work > tip.work and self._chain.tree.is_ancestor(record, best))
         ]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = (
     *("ledger", "storage.port", "events", "outbox", "checks", "messages", "frames", "protocol", "sessions"),
     *("endpoint", "sealed", "recent", "tree", "headers", "bodies", "recount", "connecting", "proving"),
-    *("outcomes", "chain", "mempool", "peers", "links"),
+    *("noted", "outcomes", "chain", "mempool", "peers", "links"),
     *("compact", "sync", "fetching", "relay", "gossip", "intake", "mining", "aftermath", "core"),
 )
 """The law, and the node as one state machine: parts of `node` that must be pure, by name."""

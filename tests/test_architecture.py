@@ -28,7 +28,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The vocabulary between the core and its drivers.
     ("node.storage.port",),
     ("node.events",),
-    ("node.outbox", "node.outcomes"),
+    ("node.noted", "node.outbox"),
+    ("node.outcomes",),
     # What peers say: as records, as bytes, when it may be said, and to whom.
     ("node.messages",),
     ("node.frames", "node.compact"),

@@ -61,19 +61,20 @@ def test_one_or_two_are_checked_at_once_and_really() -> None:
     assert threads.asked == []
 
 
-def test_many_go_to_the_threads_in_chunks_of_1000() -> None:
+def test_many_go_to_the_threads_in_even_chunks_of_at_most_1000() -> None:
     threads = Threads()
+    threads.ask(items(3))
     threads.ask(items(2_100))
-    assert [len(asked.items) for asked in threads.asked] == [1_000, 1_000, 100]
-    assert len({asked.job for asked in threads.asked}) == 3
-    assert threads.checks.in_flight == 2_100
+    assert [len(asked.items) for asked in threads.asked] == [3, 700, 700, 700]
+    assert len({asked.job for asked in threads.asked}) == 4
+    assert threads.checks.in_flight == 2_103
 
 
 @pytest.mark.parametrize(
     "count, chunks",
-    [(3, [3]), (49, [49]), (50, [25, 25]), (101, [51, 50]), (501, [251, 250]), (2_000, [1_000, 1_000])],
+    [(3, [3]), (49, [49]), (50, [25, 25]), (101, [51, 50]), (501, [251, 250]), (2_000, [500] * 4)],
 )
-def test_what_two_chunks_could_hold_is_shared_by_two_threads_unless_it_is_little(
+def test_where_nothing_else_is_checked_all_threads_share_it_unless_it_is_little(
     count: int, chunks: list[int]
 ) -> None:
     threads = Threads()
@@ -84,10 +85,11 @@ def test_what_two_chunks_could_hold_is_shared_by_two_threads_unless_it_is_little
 def test_nobody_hears_before_the_last_chunk_is_answered() -> None:
     threads = Threads()
     threads.ask(items(2_100, bad=(2_099, 3, 1_000)))
-    threads.answer(2)
-    threads.answer(0)
+    threads.answer(4)
+    for _ in range(3):
+        threads.answer(0)
     assert threads.heard == []
-    assert threads.checks.in_flight == 1_000
+    assert threads.checks.in_flight == 420
     threads.answer()
     assert threads.heard == [[3, 1_000, 2_099]]
     assert threads.checks.in_flight == 0

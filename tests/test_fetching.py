@@ -59,6 +59,15 @@ def test_what_is_known_is_not_asked_for() -> None:
     assert not world.asked
 
 
+def test_none_of_those_who_told_of_it_is_forgotten_where_several_do_not_deliver() -> None:
+    world = World()
+    for connection in (A, B, C):
+        world.told(connection, 1)
+    world.fetching.not_found(A, [txid(1)], world.now())
+    world.wait(11_000)
+    assert world.asked == [(A, txid(1)), (B, txid(1)), (C, txid(1))]
+
+
 def test_who_does_not_answer_loses_its_turn_to_another_that_told_of_the_same() -> None:
     world = World()
     world.told(A, 1)

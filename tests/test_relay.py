@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 import pytest
 
+from node import relay
 from node.events import PeerGone
 from node.ledger.block import hash_header
 from node.ledger.entry import Entry
@@ -24,7 +25,7 @@ from node.messages import (
     Kind,
     NotFound,
 )
-from node.relay import MAX_PARTIALS, MAX_WAITED_FOR
+from node.relay import MAX_PARTIALS, MAX_VERSIONS, MAX_WAITED_FOR
 from tests.building import Built, ChainBuilder, Changes, key, with_allocations
 from tests.puppets import START_MS, Puppet, Subject
 
@@ -235,7 +236,90 @@ def test_blocks_in_parts_are_bounded(subject: Subject, one: Puppet) -> None:
     assert subject.height == 4
 
 
+def test_ids_that_were_changed_on_the_way_do_not_keep_an_honest_copy_from_being_looked_at(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    told_pending(subject, other, ENTRIES)
+    one.say(replace(compact(BLOCK), short_ids=bytes(range(48))))
+    assert one.all(GetBlockEntries)
+    other.say(compact(BLOCK))
+    assert subject.tip == BLOCK.hash
+    assert (one.score, other.score) == (0, 0)
+
+
+def test_what_an_honest_copy_lacks_is_asked_for_beside_what_another_copy_lacks(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    one.say(replace(compact(BLOCK), short_ids=bytes(range(48))))
+    other.say(compact(BLOCK))
+    assert other.all(GetBlockEntries) == [GetBlockEntries(BLOCK.hash, tuple(range(8)))]
+    other.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
+    assert subject.tip == BLOCK.hash
+    one.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
+    assert (one.score, other.score) == (0, 0)
+    assert not subject.core.relay._parts
+
+
+def test_few_copies_of_one_block_are_looked_at(subject: Subject, one: Puppet, other: Puppet) -> None:
+    copies = [replace(compact(BLOCK), short_ids=bytes([number]) * 48) for number in range(5)]
+    peers = [one, other, *(meet(subject, f"peer {number}", 10 + number) for number in range(3))]
+    for peer, copy in zip(peers, copies, strict=True):
+        peer.say(copy)
+    assert len(subject.core.relay._parts) == MAX_VERSIONS
+
+
+def test_who_stalled_lately_is_not_waited_for_again(subject: Subject, one: Puppet, other: Puppet) -> None:
+    rival = CHAIN.block(TRUNK[-1], ENTRIES, miner=key("rival"), timestamp_ms=TIME_MS)
+    one.say(compact(BLOCK))
+    subject.pass_time(2_500)
+    other.show(rival)
+    one.say(compact(rival))
+    assert len(one.all(GetBlockEntries)) == 1
+    assert rival.hash in other.asked_blocks()
+
+
+def test_an_answer_to_an_older_question_is_not_taken_for_the_next_one(
+    subject: Subject, one: Puppet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "REMEMBERED", 1)
+    one = meet(subject, "another", 9)
+    told_pending(subject, one, ENTRIES[:1])
+    one.say(compact(BLOCK))
+    assert one.all(GetBlockEntries) == [GetBlockEntries(BLOCK.hash, tuple(range(1, 8)))]
+    rivals = [CHAIN.block(TRUNK[-1], ENTRIES, miner=key(number), timestamp_ms=TIME_MS) for number in range(9)]
+    for block in rivals:  # these push out the first
+        one.say(compact(block))
+    others = ids_of(BLOCK, [bytes(32), *(e.txid for e in ENTRIES[1:])])
+    one.say(
+        replace(compact(BLOCK), short_ids=others),
+        BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES[1:])),
+    )
+    assert subject.height == 3
+    one.serves[BLOCK.hash] = BLOCK
+    subject.pass_time(10_000)
+    assert subject.height == 4
+
+
+def test_a_block_whose_parent_is_missing_is_not_put_together(subject: Subject, one: Puppet) -> None:
+    later = CHAIN.block(BLOCK, timestamp_ms=TIME_MS + 1)
+    one.say(Headers((BLOCK.header.raw,)))
+    one.say(compact(later))
+    assert not subject.core.relay._parts
+    assert one.score == 0
+
+
 # ---------------------------------------------------------------------------------------- whose fault
+
+
+def test_a_whole_block_from_who_passed_it_on_may_be_bad_and_costs_nothing(
+    subject: Subject, one: Puppet
+) -> None:
+    bad = CHAIN.block(TRUNK[-1], ENTRIES, timestamp_ms=TIME_MS, changes=Changes(coinbase_amount=1))
+    one.serves[bad.hash] = bad
+    one.say(compact(bad))
+    one.say(NotFound(Kind.BLOCK, (bad.hash,)))
+    assert "coinbase-amount" in subject.told("block-condemned")[0]
+    assert one.score == 0
 
 
 @pytest.mark.parametrize(
@@ -269,6 +353,13 @@ def test_a_condemned_block_may_come_again_from_who_does_not_know(
     assert subject.tip == TRUNK[-1].hash
 
 
+def beyond_the_block_limit() -> CompactBlock:
+    """More short ids than a block of the network could have entries, bound to the header all the same."""
+    count = RICH.maximum_block_bytes // 143 + 1
+    block = CHAIN.block(TRUNK[-1], timestamp_ms=TIME_MS, changes=Changes(count=count + 1))
+    return replace(compact(block), short_ids=bytes(6 * count))
+
+
 def wrong() -> list[CompactBlock]:
     right = compact(BLOCK)
     worse = CHAIN.block(TRUNK[-1], timestamp_ms=TIME_MS, changes=Changes(bits=0x20111111))
@@ -278,6 +369,7 @@ def wrong() -> list[CompactBlock]:
         replace(right, short_ids=right.short_ids + bytes(6)),
         compact(worse),
         compact(CHAIN.block(TRUNK[-1], timestamp_ms=TRUNK[-1].timestamp_ms)),
+        beyond_the_block_limit(),
         replace(right, header=right.header[:80] + bytes(4) + right.header[84:]),
     ]
 
@@ -426,6 +518,25 @@ def test_who_asks_for_a_whole_block_that_is_not_here_yet_gets_it_when_it_is_dura
     assert other.all(BlockMessage) == [BlockMessage(TRUNK[0].raw)]
     one.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
     assert other.all(BlockMessage)[1:] == [BlockMessage(BLOCK.raw)]
+
+
+def test_a_block_that_is_here_is_served_though_it_was_passed_on_and_joined_on_the_side(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    one.serves[BLOCK.hash] = BLOCK
+    one.show(BLOCK)
+    subject.core.relay._passed[BLOCK.hash] = {}  # as where blocks of more and less work take turns
+    other.say(GetData(Kind.BLOCK, (BLOCK.hash,)))
+    assert other.all(BlockMessage) == [BlockMessage(BLOCK.raw)]
+
+
+def test_a_switch_settles_each_block_of_its_branch(subject: Subject, one: Puppet) -> None:
+    fork = CHAIN.blocks(TRUNK[1], 3, miner=key("fork"))
+    subject.core.relay._passed[fork[-1].hash] = {}
+    one.serves |= {block.hash: block for block in fork}
+    one.show(*fork)
+    assert subject.tip == fork[-1].hash
+    assert not subject.core.relay.is_coming(fork[-1].hash)
 
 
 def test_who_lacks_more_than_may_be_waited_for_is_sent_for_the_whole_block(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from node import report
 from node.events import HashRate, Submit
 from node.messages import GetData, Kind
-from node.outcomes import LAST_REORG
+from node.noted import LAST_REORG
 from node.pow import kernel_name
-from tests.building import ChainBuilder, key
+from node.storage.memory import memory_disk
+from tests.building import EASY, ChainBuilder, key
 from tests.puppets import START_MS, Puppet, Subject
 
 CHAIN = ChainBuilder()
@@ -44,6 +45,12 @@ def test_status_tells_of_the_book_the_peers_and_the_time() -> None:
     assert found["rewrite_cost_s"] == 3
     assert found["uptime_s"] == 3
     assert found["last_reorg"] is None
+
+
+def test_a_changed_memory_of_a_switch_keeps_nobody_from_asking_how_the_node_is() -> None:
+    disk = memory_disk(EASY)
+    disk.values[LAST_REORG] = b"\xff"
+    assert status(Subject(disk=disk))["last_reorg"] is None
 
 
 def test_a_deep_switch_stays_in_status() -> None:

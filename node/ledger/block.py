@@ -13,7 +13,7 @@ from typing import Final
 
 from node.ledger import codec, difficulty, merkle
 from node.ledger.codec import HASH_BYTES
-from node.ledger.entry import txid_of
+from node.ledger.entry import MIN_ENTRY_BYTES, txid_of
 from node.ledger.errors import Rule, RuleBroken
 from node.ledger.history import EMPTY
 from node.ledger.params import Parameters, rules_version
@@ -28,6 +28,8 @@ EXTENSION_ROOT: Final = ZERO_HASH
 _HEADER: Final = struct.Struct(">II32s32sQIQ")
 _COUNT: Final = struct.Struct(">I")
 MAX_COUNT: Final = 2**32 - 1
+LEAST_IN_BLOCK: Final = 2 + MIN_ENTRY_BYTES
+"""Bytes that an entry takes in a block at least: bin 8 header and the entry."""
 _ARRAY_OF_4: Final = b"\x94"
 _BODY_PREFIX: Final = b"\x02"
 """Domain of body roots, beside 0x00 for leaves and 0x01 for inner nodes."""

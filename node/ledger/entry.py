@@ -19,6 +19,9 @@ SIGNATURE_BYTES: Final = 64
 MAX_ENTRY_BYTES: Final = 512
 """No entry is longer: nine fields at their widest come to 431 bytes. Longer input is not looked at."""
 
+MIN_ENTRY_BYTES: Final = 141
+"""No entry is shorter: nine fields, each number and the memo in one byte."""
+
 ENTRY_TAG: Final = b"indelible/entry/1\x00"
 """Says what is signed. Peer authentication (and votes, later) have other tags: no signature serves twice."""
 

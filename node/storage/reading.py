@@ -178,9 +178,11 @@ class ReadOnlyBook:
             raise fault_of(error, self.path) from error
 
     def value(self, name: str) -> bytes | None:
-        """Return a small named value."""
+        """Return a small named value. Raises BookFault where it is none that a node writes."""
         rows = self.ask("SELECT value FROM named WHERE name = ?", name)
-        return bytes(rows[0][0]) if rows else None
+        if rows and type(rows[0][0]) is not bytes:
+            raise damaged(self.path, f"the value {name!a} is no bytes")
+        return rows[0][0] if rows else None
 
     # -------------------------------------------------------------------------- beyond the port's reads
 

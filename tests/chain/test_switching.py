@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from node.ledger import codec
-from node.outcomes import LAST_REORG, BlockStored, Switched
+from node.noted import LAST_REORG
+from node.outcomes import BlockStored, Switched
 from node.storage.port import Batch, Place, Standing
 from node.storage.sqlite import open_book
 from tests.building import Built, ChainBuilder
@@ -222,7 +223,7 @@ def test_a_deep_or_late_switch_is_loud_and_remembered(
     assert switch.loud == loud
     assert switch.at_ms == now_ms
     remembered = node.store.value(LAST_REORG)
-    assert remembered == (switch.encode() if loud else None)
+    assert remembered == (switch.remembered.encode() if loud else None)
     if remembered is not None:
         assert codec.decode(remembered) == (
             now_ms,
