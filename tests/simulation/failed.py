@@ -63,6 +63,10 @@ FAILED: Final[tuple[tuple[Wish, str], ...]] = (
     (Wish(426), "a block from the future waited behind one that was condemned meanwhile (the judgement)"),
     (Wish(385), "a peer that was asked for a whole block, and sent its parts before, was charged for it"),
     (
+        Wish(3804),
+        "the only miner's pool, of four entries, was full of what had been typed there (the judgement)",
+    ),
+    (
         Wish(27, profile="tight"),
         "the pool follows the tip in the step after it moved (the judgement)",
     ),

@@ -421,13 +421,28 @@ class World:
             self.kernel.run_until(self.kernel.now_ms + LOOK_MS)
             if self._is_settled():
                 return self.kernel.now_ms - start_ms
-        if self._keeps_up(height) or self._is_tied() or self._is_outvoted():
+        if self._keeps_up(height) or self._is_tied() or self._is_outvoted() or self._is_clogged():
             return self.kernel.now_ms - start_ms
         raise Failure(self._why_unsettled())
 
     def _is_outvoted(self) -> bool:
         """Tell whether most clocks are wrong: those that are right see theirs as off, and do not mine."""
         return 2 * len(self._right()) <= len(self.machines)
+
+    def _is_clogged(self) -> bool:
+        """Tell whether each miner's small pool is full of what its owner typed, and of what that stands on.
+
+        What was typed is never pushed out; where an entry before it is missing, that one finds no room.
+        """
+        right = [machine for machine in self._right() if machine.is_up]
+        tips = {machine.core.store.durable_tip().hash: None for machine in right}
+        miners = [machine.core.mempool for machine in right if machine.build.mode != "off"]
+        full = [pool for pool in miners if len(pool) >= self.load.pool_entries]
+        return (
+            len(tips) == 1
+            and len(full) == len(miners) > 0
+            and not any(pool._cheapest_queue() for pool in full)
+        )
 
     def _pay_at_last(self) -> None:
         """Have somebody pay at each node: only a network that lives can settle that."""
