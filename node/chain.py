@@ -512,6 +512,7 @@ class Chain:
         self.headers.condemn(record, broken.rule)
         self._bodies.drop_heirs(record)
         self._find_candidates()
+        self._let_go()
 
     def _find_candidates(self) -> None:
         """Look anew for branches heavier than the tip whose bodies are at hand."""
@@ -529,8 +530,12 @@ class Chain:
         self.headers.tip_moved()
         for block_id in [block.id for block in self._candidates.values() if block.work <= work]:
             del self._candidates[block_id]
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let go of bodies with no more than the tip's work, unless a heavier branch stands on them."""
         early = []
-        for held in self._bodies.overtaken(work):
+        for held in self._bodies.overtaken(self.tip.work):
             if not held.stored:
                 self._store_with_parents(held)
             if any(self.tree.is_ancestor(held.record, block) for block in self._candidates.values()):

@@ -205,8 +205,11 @@ class Headers:
     # ------------------------------------------------------------------------------------- condemned
 
     def is_condemned(self, record: BlockRecord) -> bool:
-        """True where the block breaks a rule or descends from one that does; for good."""
-        return record.standing is Standing.CONDEMNED or any(
+        """True where the block breaks a rule or descends from one that does; for good.
+
+        As it stands now: whoever asks may have had the record since before.
+        """
+        return self.tree.record(record.id).standing is Standing.CONDEMNED or any(
             self.tree.is_ancestor(doomed.record, record) for doomed in self._doomed
         )
 

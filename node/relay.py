@@ -42,6 +42,8 @@ MAX_UNANSWERED: Final = 8
 """Questions for entries of blocks that a peer has left open; then it is asked for whole blocks only."""
 MAX_PASSED: Final = 8
 """Blocks passed on that are not at hand yet, and whose entries peers may wait for."""
+MAX_ASKED_BESIDE: Final = 1_000
+"""Entries of a block that are asked for beside the whole block, or beside those of another copy."""
 MAX_WAITED_FOR: Final = 1_000
 """Entries of a block that is not at hand yet for which a peer may wait; who lacks more asks for the block."""
 KEPT_BLOCKS: Final = 4
@@ -79,8 +81,6 @@ class _Part:
     partial: Partial
     reserved: bool
     """This peer is waited for, and nobody is asked for the whole block meanwhile."""
-    may_ask: bool
-    """It is, or another one that told of the same block."""
     asked: tuple[int, ...] | None = None
     """Positions whose entries it was asked for."""
     work: Iterator[int] | None = None
@@ -143,12 +143,13 @@ class Relay:
                 connection, broken.rule, _FAULTY_COST, f"compact block: {broken.detail}", now
             )
             return
-        peer = self._peer(connection)
-        if header.hash in peer.came:
+        came = self._peer(connection).came
+        if header.hash in came:
+            self._sync.told_of(connection, (header.hash,), now)  # it may have the block by now
             return
-        peer.came.note(header.hash, None)
         record = self._sync.header_came(connection, header, now)
         if record is not None and self._chain.is_wanted(record) and record.work > self._chain.tip.work:
+            came.note(header.hash, None)
             if record.parent_id == self._chain.tip.id:
                 self._pass_on(connection, compact, record)
             self._begin(connection, compact, record, now)
@@ -194,14 +195,14 @@ class Relay:
         others = self._parts_of(record.hash)
         # Neither short ids nor coinbase are bound to the header before all is put together: anyone may have
         # changed them on the way, so what another peer says of the same block is looked at beside it.
-        if any(other.compact == compact for other in others) or len(others) >= MAX_VERSIONS:
+        told = any(other.compact == compact or other.connection == connection for other in others)
+        if told or len(others) >= MAX_VERSIONS:
             return
         parent = self._chain.tree.parent(record)
-        if not self._chain.is_prepared(parent) and not self._parts_of(parent.hash):
+        if not self._chain.has_body(parent) and not self._parts_of(parent.hash):
             return  # what comes before it is missing: it is fetched in its turn
         reserved = not others and self._sync.reserve(connection, record, now)
-        may_ask = reserved or any(other.may_ask for other in others)
-        part = _Part(record, connection, compact, Partial(compact, record.header), reserved, may_ask)
+        part = _Part(record, connection, compact, Partial(compact, record.header), reserved)
         part.work = self._look(part, now)
         self._parts[record.hash, connection] = part
         while len(self._parts) > MAX_PARTIALS:
@@ -212,10 +213,14 @@ class Relay:
 
     def advance(self, budget: int, now: Now) -> bool:
         """Work on blocks that are put together, some `budget` entries; True where there is more to do."""
-        for part in list(self._parts.values()):
+        for key, part in list(self._parts.items()):
             if part.is_new:
                 part.is_new = False
                 continue
+            if self._parts.get(key) is not part:
+                continue  # another one has brought the block meanwhile
+            if self._chain.headers.is_condemned(part.record):
+                self._drop(part)
             while part.work is not None and budget > 0:
                 try:
                     budget -= next(part.work)
@@ -236,7 +241,7 @@ class Relay:
             yield _SLICE_COST
         if part.partial.is_complete:
             self._finish(part, now)
-        elif part.may_ask:
+        elif part.reserved or len(part.partial.missing()) <= MAX_ASKED_BESIDE:
             self._ask(part)
         else:
             self._drop(part)  # the whole block is on its way

@@ -480,12 +480,12 @@ class Sync:
         The heaviest may never come: who withholds its blocks must keep nobody from following the others. And
         one with the tip's own work is wanted so that the tie can be ended.
         """
-        shown = dict.fromkeys(peer.best.id for peer in self._peers.values() if peer.best is not None)
+        shown = {peer.best.id: peer.best for peer in self._peers.values() if peer.best is not None}
         return [
             record
-            for record in map(self._store.record, shown)  # as it stands now: it may have been condemned
+            for record in shown.values()
             if record.work >= tip.work
-            and not self._chain.has_body(record)
+            and not self._chain.has_body(self._store.record(record.id))
             and not self._chain.headers.is_condemned(record)
             and not (best.work > tip.work and self._chain.tree.is_ancestor(record, best))
         ]
@@ -550,17 +550,26 @@ class Sync:
         self.schedule(now)
 
     def _stalled(self, connection: int, peer: _Peer, now: Now) -> None:
+        """Ask others for what a peer did not send; it rests, unless it may never have had any of it."""
         self._out.notice(
             "peer-stalls",
             f"peer {self._sessions.name(connection)}: {len(peer.in_flight)} blocks did not come in "
             f"{peer.stall_ms // 1000} s, asking others",
             Level.INFO,
         )
+        owes = False
         for block_hash in peer.in_flight:
             self._owner.pop(block_hash, None)
             peer.late[block_hash] = peer.late.get(block_hash, 0) + 1
+            if block_hash in peer.in_parts:  # it passed the block on, and may wait for it like us
+                peer.missing[block_hash] = None
+            else:
+                owes = True
         _bound(peer.late, _LATE_BLOCKS)
+        _bound(peer.missing, _LATE_BLOCKS)
         peer.in_flight.clear()
+        if not owes:
+            return
         peer.rest_until_ms = now.mono_ms + peer.stall_ms
         peer.stall_ms = min(LONGEST_STALL_MS, peer.stall_ms * 2)
 

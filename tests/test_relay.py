@@ -211,14 +211,21 @@ def test_a_block_that_came_whole_meanwhile_needs_no_parts(
     assert one.score == 0
 
 
-def test_of_a_block_that_is_asked_for_whole_no_entries_are_asked_for(
-    subject: Subject, one: Puppet, other: Puppet
+def test_of_a_block_that_is_asked_for_whole_only_few_entries_are_asked_for_beside(
+    subject: Subject, one: Puppet, other: Puppet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rival = CHAIN.block(TRUNK[-1], ENTRIES, miner=key("rival"), timestamp_ms=TIME_MS)
     other.show(BLOCK)
+    other.say(Headers((rival.header.raw,)))
     one.say(compact(BLOCK))
-    assert not one.all(GetBlockEntries)
-    other.say(BlockMessage(BLOCK.raw))
+    assert one.all(GetBlockEntries) == [GetBlockEntries(BLOCK.hash, tuple(range(8)))]
+    monkeypatch.setattr(relay, "MAX_ASKED_BESIDE", 7)
+    one.say(compact(rival))
+    assert len(one.all(GetBlockEntries)) == 1
+    one.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
     assert subject.tip == BLOCK.hash
+    other.say(BlockMessage(BLOCK.raw))
+    assert (one.score, other.score) == (0, 0)
 
 
 def test_blocks_in_parts_are_bounded(subject: Subject, one: Puppet) -> None:
@@ -270,12 +277,63 @@ def test_few_copies_of_one_block_are_looked_at(subject: Subject, one: Puppet, ot
 
 def test_who_stalled_lately_is_not_waited_for_again(subject: Subject, one: Puppet, other: Puppet) -> None:
     rival = CHAIN.block(TRUNK[-1], ENTRIES, miner=key("rival"), timestamp_ms=TIME_MS)
-    one.say(compact(BLOCK))
+    one.say(Headers((BLOCK.header.raw,)))
     subject.pass_time(2_500)
-    other.show(rival)
     one.say(compact(rival))
-    assert len(one.all(GetBlockEntries)) == 1
+    other.show(rival)
     assert rival.hash in other.asked_blocks()
+
+
+def test_who_passed_on_what_nobody_can_have_goes_on_being_asked_for_other_blocks(
+    subject: Subject, one: Puppet
+) -> None:
+    """One entry of it was never told to anybody."""
+    one.say(compact(BLOCK))
+    subject.pass_time(30_000)
+    assert len(one.asked_blocks()) == 3  # the trunk
+    rival = CHAIN.block(TRUNK[-1], ENTRIES, miner=key("rival"), timestamp_ms=TIME_MS)
+    one.say(compact(rival))
+    one.say(BlockEntries(rival.hash, tuple(e.raw for e in ENTRIES)))
+    assert subject.tip == rival.hash
+    assert one.score == 0
+
+
+def test_after_a_condemned_block_the_node_is_as_synced_as_before(subject: Subject, one: Puppet) -> None:
+    told_pending(subject, one, ENTRIES)
+    bad = CHAIN.block(TRUNK[-1], ENTRIES, timestamp_ms=TIME_MS, changes=Changes(coinbase_amount=1))
+    one.say(compact(bad))
+    assert subject.told("block-condemned")
+    assert subject.core.sync.reason(subject.core.chain.tip) == (True, "up to date with 1 peer")
+
+
+def test_a_copy_that_was_answered_wrongly_at_once_keeps_nobody_from_being_asked(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    one.say(replace(compact(BLOCK), short_ids=bytes(range(48))))
+    one.say(NotFound(Kind.BLOCK, (BLOCK.hash,)))
+    other.say(compact(BLOCK))
+    other.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
+    assert subject.tip == BLOCK.hash
+    assert other.score == 0
+
+
+def test_what_stands_on_a_condemned_block_is_put_together_no_more(subject: Subject, one: Puppet) -> None:
+    told_pending(subject, one, ENTRIES)
+    bad = CHAIN.block(TRUNK[-1], ENTRIES[:1], timestamp_ms=TIME_MS, changes=Changes(coinbase_amount=1))
+    later = CHAIN.block(bad, [entry(1, 7)], timestamp_ms=TIME_MS + 1)
+    one.say(compact(bad), compact(later))
+    assert subject.told("block-condemned")
+    subject.pass_time(100)
+    assert not subject.core.relay._parts
+
+
+def test_a_block_that_is_told_of_again_is_asked_of_who_had_it_not(subject: Subject, one: Puppet) -> None:
+    one.say(compact(BLOCK))
+    one.say(NotFound(Kind.BLOCK, (BLOCK.hash,)))
+    one.say(NotFound(Kind.BLOCK, (BLOCK.hash,)))
+    one.serves[BLOCK.hash] = BLOCK
+    one.say(compact(BLOCK))
+    assert subject.tip == BLOCK.hash
 
 
 def test_an_answer_to_an_older_question_is_not_taken_for_the_next_one(
@@ -296,7 +354,7 @@ def test_an_answer_to_an_older_question_is_not_taken_for_the_next_one(
     )
     assert subject.height == 3
     one.serves[BLOCK.hash] = BLOCK
-    subject.pass_time(10_000)
+    subject.pass_time(70_000)  # it is asked anew for what it has by then
     assert subject.height == 4
 
 

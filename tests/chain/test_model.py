@@ -354,7 +354,15 @@ class ChainMachine(RuleBasedStateMachine):
         return record is not None and self.node.store.body(record.id) is not None
 
     def waiting_bytes(self) -> int:
-        return sum(len(self.built[number].raw) for number in self.given if not self.is_stored(number))
+        """Return the bytes of what waits for its parent's body, or for the rest of a heavier branch."""
+        chain = self.node.chain
+        best = chain.headers.best if chain.headers.best.work > chain.tip.work else chain.tree.record(0)
+        return sum(
+            len(self.built[number].raw)
+            for number in self.given
+            if not self.is_stored(number)
+            or chain.tree.is_ancestor(self.node.record(self.built[number]), best)
+        )
 
     # --------------------------------------------------------------------------------------- what holds
 
