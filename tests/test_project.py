@@ -63,7 +63,7 @@ def test_a_lock_file_holds_hashes_and_names_no_host_and_no_folder(lock: str) -> 
     assert re.findall(r"\w+://|--(?:extra-)?index|--find-links|(?<![\w.])/\w+", text) == []
 
 
-@pytest.mark.parametrize("end", ["-m node --port 9000", "-m pytest -n 2"])
+@pytest.mark.parametrize("end", ["-m node --port 9000", "-m pytest"])
 def test_the_readme_has_one_line_to_run_and_one_to_test(end: str) -> None:
     start = "git clone <this repository> indelible && cd indelible && "
     build = " && .venv/bin/pip install -q --no-deps --no-build-isolation -e . && "
