@@ -17,6 +17,7 @@ from node.gossip import Gossip
 from node.intake import Intake
 from node.ledger.entry import Entry
 from node.mempool import Mempool
+from node.messages import Reject
 from node.mining import Mining
 from node.outbox import Outbox
 from node.outcomes import BlockCondemned, BlockConnected, BlockStored, Switched
@@ -237,6 +238,9 @@ class Aftermath:
             "block-condemned", text, Level.WARNING, fields=_fields(record) | {"rule": str(broken.rule)}
         )
         self._sessions.fault(done.origin, broken.rule, 100, text, now)
+        if done.origin != done.came_from and self._sessions.get(done.came_from) is not None:
+            # Not charged, for it may have passed it on; who mined it, by an edited book, would never know.
+            self._sessions.send(done.came_from, Reject(str(broken.rule), record.hash))
 
     _OUTCOMES: ClassVar[Mapping[type, Callable[..., None]]] = {
         BlockConnected: _block_connected,

@@ -164,7 +164,7 @@ class Chain:
         except RuleBroken as broken:
             if broken.rule.says_nothing_about_the_header:
                 raise
-            self._condemn(record, broken, OURSELVES if passed_on else origin)
+            self._condemn(record, broken, OURSELVES if passed_on else origin, origin)
         else:
             self._hold(Held(record, sane, origin, passed_on=passed_on))
         return record
@@ -184,7 +184,7 @@ class Chain:
         except RuleBroken as broken:
             if broken.rule.says_nothing_about_the_header:
                 raise
-            self._condemn(record, broken, OURSELVES)
+            self._condemn(record, broken, OURSELVES, origin)
             return False
         self._hold(Held(record, sane, origin, entries=entries, passed_on=True))
         return True
@@ -289,7 +289,7 @@ class Chain:
             rules.check_block_in_context(held.sane, self.tree.frontier(parent).root())
             yield from self._decode(held)
         except RuleBroken as broken:
-            self._condemn(record, broken, held.to_blame)
+            self._condemn(record, broken, held.to_blame, held.origin)
             return
         if record.work > self.tip.work:
             self._candidates.pop(record.parent_id, None)
@@ -504,11 +504,11 @@ class Chain:
                 f"block {record.height} ({record.hash.hex()[:16]}) was valid when it was first connected and "
                 f"now breaks a rule ({broken}): the accounts in this book were changed"
             ) from broken
-        self._condemn(record, broken, held.to_blame)
+        self._condemn(record, broken, held.to_blame, held.origin)
 
-    def _condemn(self, record: BlockRecord, broken: RuleBroken, origin: int) -> None:
+    def _condemn(self, record: BlockRecord, broken: RuleBroken, origin: int, came_from: int) -> None:
         """Remember a block by the rule it broke; drop what descends from it."""
-        self.outcomes.append(BlockCondemned(record, broken, origin))
+        self.outcomes.append(BlockCondemned(record, broken, origin, came_from))
         self.headers.condemn(record, broken.rule)
         self._bodies.drop_heirs(record)
         self._find_candidates()

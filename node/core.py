@@ -289,6 +289,15 @@ class Core:
         pending = self.mempool.get(message.id)
         if pending is not None and pending.own:
             self.gossip.refused(message.id, now)
+        if self.mining.is_own(message.id):
+            self.out.notice(
+                "block-refused",
+                f"peer {self.sessions.name(connection)}: refuses block {message.id.hex()[:8]}…, "
+                f"which was mined here ({message.code})",
+                Level.WARNING,
+                fields={"hash": message.id.hex(), "code": message.code},
+            )
+            return
         self.out.notice(
             "peer-rejects",
             f"peer {self.sessions.name(connection)}: refuses {message.id.hex()[:8]}… ({message.code})",

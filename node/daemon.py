@@ -372,14 +372,14 @@ class Daemon:
         self._wonder(notice)
 
     def _wonder(self, notice: Notice) -> None:
-        """Have the book read again when a peer leaves right after a block of our own.
+        """Have the book read again when a peer refuses a block of our own, or leaves right after one.
 
-        Perhaps it refused the block, for what this copy says of a balance is not so: rows are believed
-        between two readings, and nobody tells whom they drop why.
+        Perhaps what this copy says of a balance is not so: rows are believed between two readings, and nobody
+        tells whom they drop why.
         """
         if notice.kind == "block-connected" and notice.fields.get("mined_here"):
             self._mined_s = time.monotonic()
-        elif (
+        elif notice.kind == "block-refused" or (
             notice.kind == "peer-gone"
             and notice.fields.get("was_open")  # a stranger was never sent a block
             and time.monotonic() - self._mined_s < REFUSED_WITHIN_S

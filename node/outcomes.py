@@ -50,11 +50,14 @@ class BlockStored(NamedTuple):
 
 
 class BlockCondemned(NamedTuple):
-    """A block breaks a rule; its origin sent the body."""
+    """A block breaks a rule."""
 
     record: BlockRecord
     broken: RuleBroken
     origin: int
+    """The connection that sent the body and answers for it, or OURSELVES."""
+    came_from: int
+    """The connection that sent the body, whether it answers for it or not, or OURSELVES."""
 
 
 Outcome = BlockConnected | Switched | BlockStored | BlockCondemned

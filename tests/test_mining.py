@@ -8,7 +8,7 @@ from node.ledger.block import decode_header, hash_header
 from node.ledger.entry import Entry
 from node.ledger.state import Account
 from node.mempool import Mempool
-from node.messages import BlockMessage, Entries, GetData, Headers, Kind
+from node.messages import BlockMessage, Entries, GetData, Headers, Kind, Reject
 from tests.building import ChainBuilder, key, with_allocations
 from tests.puppets import START_MS, Puppet, Subject
 
@@ -196,3 +196,14 @@ def test_what_was_mined_is_handed_out_with_the_work_that_was_asked_for() -> None
     assert int.from_bytes(block_hash, "big") <= difficulty.bits_to_target(RICH.easiest_bits)
     peer.say(GetData(Kind.BLOCK, (block_hash,)))
     assert len(peer.all(BlockMessage)) == 1
+
+
+def test_a_peer_that_refuses_a_block_mined_here_is_told_of_and_one_that_refuses_another_is_not() -> None:
+    subject = Subject(RICH)
+    peer = Puppet(subject)
+    subject.take(MineBlocks(1, 1))
+    solve(subject)
+    peer.say(Reject("overspend", bytes(32)), Reject("overspend", subject.tip))
+    (told,) = subject.told("block-refused")
+    assert "which was mined here (overspend)" in told
+    assert peer.score == 0

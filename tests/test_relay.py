@@ -24,6 +24,7 @@ from node.messages import (
     Inventory,
     Kind,
     NotFound,
+    Reject,
 )
 from node.relay import MAX_PARTIALS, MAX_VERSIONS, MAX_WAITED_FOR
 from tests.building import Built, ChainBuilder, Changes, key, with_allocations
@@ -378,6 +379,7 @@ def test_a_whole_block_from_who_passed_it_on_may_be_bad_and_costs_nothing(
     one.say(NotFound(Kind.BLOCK, (bad.hash,)))
     assert "coinbase-amount" in subject.told("block-condemned")[0]
     assert one.score == 0
+    assert one.all(Reject) == [Reject("coinbase-amount", bad.hash)]
 
 
 @pytest.mark.parametrize(

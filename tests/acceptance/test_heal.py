@@ -87,7 +87,7 @@ def _is_back(node: Node) -> bool:
         return False
 
 
-def test_a_raised_balance_is_found_when_the_peers_leave_over_the_block_that_spends_it(lab: Lab) -> None:
+def test_a_raised_balance_is_found_when_a_peer_refuses_the_block_that_spends_it(lab: Lab) -> None:
     """A row is believed until the audit counts it; here its time would be a day later."""
     ann = lab.node("ann", "--mine", "off", network=lab.network(QUICK)).start()
     bob = lab.node(
@@ -104,6 +104,7 @@ def test_a_raised_balance_is_found_when_the_peers_leave_over_the_block_that_spen
     bad = found_by_audit(bob)
     assert bad["height"] == 2 or "balance" in str(bad)
     assert "overspend" in ann.log()
+    assert "which was mined here (overspend)" in bob.log()
     bob.stop()
 
 

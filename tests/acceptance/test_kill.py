@@ -18,7 +18,7 @@ from tests.building import ChainBuilder, key
 
 pytestmark = pytest.mark.acceptance
 
-KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "100"))
+KILLS = int(os.environ.get("ACCEPTANCE_KILLS", "60"))
 LONGEST_LIFE_S = 0.4
 """From the first answer to the end; drawn anew each time."""
 STILLBORN = 8

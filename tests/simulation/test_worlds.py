@@ -16,11 +16,10 @@ from tests.simulation.failed import FAILED
 from tests.simulation.faults import PROFILES
 from tests.simulation.machine import Machine
 from tests.simulation.running import Wish
+from tests.simulation.swarm import SWARM, Swarm
 from tests.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
-SWARM = int(os.environ.get("SIMULATION_SEEDS", "300"))
-"""How many worlds of the swarm profile."""
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -104,11 +103,7 @@ def test_a_seed_that_failed_once_holds(wish: Wish, showed: str) -> None:
 
 
 @pytest.mark.swarm
-@pytest.mark.parametrize("first", range(1, SWARM + 1, 50))
-def test_a_swarm_of_worlds_holds(first: int) -> None:
-    count = min(50, SWARM + 1 - first)
-    beside = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    jobs = max(1, (os.cpu_count() or 1) // beside)
-    swarm = command("--seed", str(first), "--seeds", str(count), "--jobs", str(jobs))
-    assert swarm.returncode == 0, swarm.stdout[-4_000:] + swarm.stderr[-4_000:]
-    assert f"{count} seeds, 0 failed" in swarm.stdout
+def test_a_swarm_of_worlds_holds(swarm: Swarm) -> None:
+    status, said = swarm.result()
+    assert status == 0, said[-8_000:]
+    assert f"{SWARM} seeds, 0 failed" in said
