@@ -29,7 +29,7 @@ IN_FLIGHT: Final = 16
 """Blocks asked of one peer and not yet there."""
 WINDOW: Final = 1_024
 """Blocks ahead of what is prepared that may be asked for."""
-WINDOW_BYTES: Final = 16 << 20
+WINDOW_BYTES: Final = 24 << 20
 """Bodies that may be on their way or waiting in memory."""
 FIRST_STALL_MS: Final = 2_000
 LONGEST_STALL_MS: Final = 64_000

@@ -230,8 +230,8 @@ def test_blocks_are_asked_of_several_peers_at_once_each_of_one_and_in_bounds() -
     for peer in peers:
         peer.show(*MAIN)
     asked = [peer.asked_blocks() for peer in peers]
-    assert [len(hashes) for hashes in asked] == [16, 16, 0], "32 blocks of the longest size fit the window"
-    assert sorted(h for hashes in asked for h in hashes) == sorted(block.hash for block in MAIN[:32])
+    assert [len(hashes) for hashes in asked] == [16, 8, 0], "24 blocks of the longest size fit the window"
+    assert sorted(h for hashes in asked for h in hashes) == sorted(block.hash for block in MAIN[:24])
 
 
 def test_a_whole_branch_comes_in_a_moving_window_from_three_peers() -> None:

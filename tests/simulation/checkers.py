@@ -33,7 +33,7 @@ ROOMY: Final = 1_000
 """Pending entries that a node must hold so that no world fills it."""
 MAX_DIALLED: Final = 16
 """Connections that a node dials, beside those that it lets in."""
-MAX_HELD_BYTES: Final = (64 << 20) + (32 << 20)
+MAX_HELD_BYTES: Final = (64 << 20) + (24 << 20)
 """Of blocks that wait to be connected, and those on their way."""
 
 
