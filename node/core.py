@@ -201,6 +201,7 @@ class Core:
         more = self.relay.advance(_SLICE, now)
         more |= self.chain.advance(now.wall_ms, _SLICE)
         more |= self._aftermath.advance(_SLICE)
+        more |= self.gossip.advance()
         if self.chain.outcomes:
             more = True  # a block is on its way to the disk while the next step begins with what follows
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 import pytest
 
 from node.events import PeerDrained, PeerGone, Submit
 from node.ledger.entry import Entry
+from node.ledger.rules import SaneBlock
 from node.messages import (
+    BlockMessage,
     Entries,
     GetData,
     GetHeaders,
@@ -18,6 +20,7 @@ from node.messages import (
     NotFound,
     Reject,
 )
+from node.storage.port import BlockRecord
 from tests.building import ChainBuilder, key, with_allocations
 from tests.puppets import START_MS, Puppet, Subject
 
@@ -263,6 +266,22 @@ def test_blocks_leave_as_fast_as_they_are_read_and_the_missing_are_named() -> No
     assert not peer.heard, "it has not read what it got before"
     subject.take(PeerDrained(peer.number, 0))
     assert len(peer.heard) == 1
+
+
+def test_no_step_reads_more_than_two_blocks_for_a_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject, _ = holding(12)
+    peer = Puppet(subject)
+    chain, steps = subject.core.chain, Counter[int]()
+    load = chain.load
+
+    def counted(record: BlockRecord) -> SaneBlock:
+        steps[subject.steps] += 1
+        return load(record)
+
+    monkeypatch.setattr(chain, "load", counted)
+    peer.say(GetData(Kind.BLOCK, tuple(block.hash for block in MAIN[:9])))
+    assert peer.all(BlockMessage) == [BlockMessage(block.raw) for block in MAIN[:9]]
+    assert max(steps.values()) == 2
 
 
 def test_who_asks_again_for_what_is_on_its_way_pays_nothing_who_asks_for_too_much_does() -> None:
