@@ -291,13 +291,22 @@ class Gossip:
         self.serve(connection)
 
     def serve(self, connection: int) -> None:
-        """Send blocks that a peer waits for, while it reads them."""
+        """Have blocks sent that a peer waits for, while it reads them."""
+        self._serving[connection] = None
+
+    def advance(self) -> bool:
+        """Send blocks, a few to each peer that waits; True where there is more to do at once."""
+        waiting, self._serving = self._serving, {}
+        for connection in waiting:
+            self._serve(connection)
+        return bool(self._serving)
+
+    def _serve(self, connection: int) -> None:
         peer = self._peers.get(connection)
         session = self._sessions.get(connection)
         if peer is None or session is None:
             return
         missing, coming = [], []
-        self._serving.pop(connection, None)
         served = 0
         while peer.to_serve and not session.is_busy:
             if served == SERVED_AT_ONCE:
@@ -322,12 +331,6 @@ class Gossip:
         peer.to_serve.update(dict.fromkeys(coming))
         if missing:
             self._sessions.send(connection, NotFound(Kind.BLOCK, tuple(missing)))
-
-    def advance(self) -> bool:
-        """Go on sending blocks; True where there is more to do at once."""
-        for connection in list(self._serving):
-            self.serve(connection)
-        return bool(self._serving)
 
     def block_settled(self, record: BlockRecord, raws: Sequence[bytes], now: Now) -> None:
         """A block was connected, put aside or condemned: answer those who were told of it before.
