@@ -66,7 +66,7 @@ def test_an_edit_is_named_by_the_audit_and_mended_by_heal_while_the_node_runs(la
     assert (bad["height"], bad["position"], bad["txid"]) == (two.height, 1, two.txid)
     assert {"name": "memo", "said": "rent for Novembex", "proof": "rent for November"} in bad["fields"]
     assert two.bob.call("audit")["found"][0] == bad
-    assert "Novembex" in two.bob.log()
+    until(lambda: "Novembex" in two.bob.log(), "the log names what was changed")
     healed = two.bob.cli("heal")
     assert (healed["ok"], healed["healed"], sum(healed["fetched"].values())) == (True, True, 1)
     evidence = Path(healed["evidence"])
@@ -103,8 +103,8 @@ def test_a_raised_balance_is_found_when_a_peer_refuses_the_block_that_spends_it(
     bob.cli("mine", "1")
     bad = found_by_audit(bob)
     assert bad["height"] == 2 or "balance" in str(bad)
-    assert "overspend" in ann.log()
-    assert "which was mined here (overspend)" in bob.log()
+    until(lambda: "overspend" in ann.log(), "the other one's log names the rule")
+    until(lambda: "which was mined here (overspend)" in bob.log(), "its own log tells who refused")
     bob.stop()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from node import wallet
 from node.paths import wallets_folder
-from tests.acceptance.nodes import QUICK, Lab, Node, agreed, confirmed
+from tests.acceptance.nodes import QUICK, Lab, Node, agreed, confirmed, until
 from tests.acceptance.proxy import Proxy
 
 pytestmark = pytest.mark.acceptance
@@ -108,7 +108,7 @@ def test_no_key_lies_in_the_book_or_beside_it(lab: Lab) -> None:
 def test_a_backup_brings_a_wallet_back_on_another_machine(lab: Lab) -> None:
     network = lab.network(QUICK)
     ann, bob = lab.line("ann", "bob", network=network, flags=("--mine", "off"))
-    assert "has no backup" in ann.log()
+    until(lambda: "has no backup" in ann.log(), "the log says that there is no backup")
     backup = lab.folder / "backup.json"
     ann.cli("wallet", "backup", "default", str(backup))
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600

@@ -47,7 +47,7 @@ def gone(pid: int) -> bool:
 def test_the_page_shows_the_book_and_ends_with_its_node(lab: Lab) -> None:
     node = lab.node("ann", "--mine", "off", network=lab.network(QUICK), web=True).start()
     url = page_of(node)
-    assert f"page {url}" in node.log()
+    until(lambda: f"page {url}" in node.log(), "the log tells of the page")
     (block,) = node.cli("mine", "1")
     assert fetched(f"{url}api/blocks/tip/hash") == block
     pid = page_process(node)

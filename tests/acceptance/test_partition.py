@@ -111,7 +111,7 @@ def test_a_switch_that_undoes_many_blocks_is_loud(halves: tuple[Proxy, list[Node
     last = ann.cli("status")["last_reorg"]
     assert (last["old_height"], last["fork_height"]) == (8, 2)
     assert 9 <= last["new_height"] <= 14, "the switch happens as soon as the other branch is heavier"
-    assert "WARNING switched to a heavier branch: 6 blocks undone" in ann.log()
+    until(lambda: "WARNING switched to a heavier branch: 6 blocks undone" in ann.log(), "the log tells of it")
     assert dave.cli("status")["last_reorg"] is None
 
 

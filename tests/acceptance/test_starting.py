@@ -201,7 +201,7 @@ def test_a_damaged_file_of_pending_entries_is_set_aside_and_the_node_starts(lab:
     (node.folder / "pending.journal").write_bytes(b"\xff" * 1_000)
     node.start()
     assert node.status()["pending"] == 0
-    assert "set aside" in node.log()
+    until(lambda: "set aside" in node.log(), "the log tells of it")
 
 
 def test_a_copied_folder_runs_as_a_node_of_its_own(lab: Lab) -> None:

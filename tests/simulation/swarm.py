@@ -15,7 +15,7 @@ from typing import Final
 
 SWARM: Final = int(os.environ.get("SIMULATION_SEEDS", "300"))
 """How many worlds of the swarm profile."""
-NICENESS: Final = 10
+NICENESS: Final = 19
 """What else runs goes first: it has conditions to meet within a minute."""
 ROOT: Final = Path(__file__).parents[2]
 
