@@ -29,16 +29,15 @@ _COLOURS: Final = ("#0072b2", "#d55e00")
 def draw(points: Sequence[Sequence[float]], into: Path) -> None:
     """Draw rate and file size against entries, one beside the other."""
     figure, (rate, size) = plt.subplots(1, 2, figsize=(9.2, 3.4), layout="constrained")
-    entries = [point[0] for point in points]
-    rate.plot(entries, [1e6 / point[1] for point in points], "o-", color=_COLOURS[0])
+    millions = [point[0] / 1e6 for point in points]
+    rate.plot(millions, [1e6 / point[1] for point in points], "o-", color=_COLOURS[0])
     rate.set_ylabel("entries a second of the writing thread")
-    size.plot(entries, [point[0] * point[2] / 2**20 for point in points], "o-", color=_COLOURS[1])
+    size.plot(millions, [point[0] * point[2] / 2**20 for point in points], "o-", color=_COLOURS[1])
     size.set_ylabel("file, MiB")
     for axis in (rate, size):
-        axis.set_xlabel("entries in the book")
+        axis.set_xlabel("million entries in the book")
         axis.set_xlim(left=0)
         axis.set_ylim(bottom=0)
-        axis.xaxis.set_major_formatter("{x:,.0f}")
         axis.yaxis.set_major_formatter("{x:,.0f}")
     figure.savefig(into, metadata={"Date": None})
 
