@@ -9,7 +9,8 @@ from hashlib import blake2b
 import pytest
 
 from node import relay
-from node.events import PeerGone
+from node.events import PeerData, PeerGone
+from node.frames import encode
 from node.ledger.block import hash_header
 from node.ledger.entry import Entry
 from node.messages import (
@@ -268,6 +269,34 @@ def test_what_an_honest_copy_lacks_is_asked_for_beside_what_another_copy_lacks(
     assert not subject.core.relay._parts
 
 
+def test_a_copy_is_looked_at_no_more_once_another_has_brought_the_block(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    one.say(compact(BLOCK))
+    changed = replace(compact(BLOCK), short_ids=bytes(range(48)))
+    subject.later(PeerData(other.number, encode(changed)))
+    one.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
+    assert subject.tip == BLOCK.hash
+    assert not other.all(GetBlockEntries)
+
+
+def test_of_a_block_that_is_too_long_no_entries_are_handed_on() -> None:
+    """They would not fit the frames of whoever asks."""
+    small = replace(RICH, maximum_block_bytes=1 << 12)
+    builder = ChainBuilder(small)
+    subject = Subject(small)
+    one, other = (meet(subject, name, host, blocks=[]) for host, name in enumerate(("one", "other"), 1))
+    entries = [builder.entry(PAYERS[0], key("shop"), 1, timestamp_ms=TIME_MS) for _ in range(28)]
+    block = builder.block(None, entries, timestamp_ms=TIME_MS)
+    assert len(block.raw) > 1 << 12
+    one.say(compact(block))
+    subject.core.relay._passed[block.hash] = {other.number: (0,)}
+    one.say(BlockEntries(block.hash, tuple(e.raw for e in entries)))
+    assert "block-size" in subject.told("block-condemned")[0]
+    assert not other.all(BlockEntries)
+    assert other.all(NotFound) == [NotFound(Kind.BLOCK, (block.hash,))]
+
+
 def test_few_copies_of_one_block_are_looked_at(subject: Subject, one: Puppet, other: Puppet) -> None:
     copies = [replace(compact(BLOCK), short_ids=bytes([number]) * 48) for number in range(5)]
     peers = [one, other, *(meet(subject, f"peer {number}", 10 + number) for number in range(3))]
@@ -360,10 +389,11 @@ def test_an_answer_to_an_older_question_is_not_taken_for_the_next_one(
 
 
 def test_a_block_whose_parent_is_missing_is_not_put_together(subject: Subject, one: Puppet) -> None:
-    later = CHAIN.block(BLOCK, timestamp_ms=TIME_MS + 1)
+    later = CHAIN.block(BLOCK, [entry(1, 7)], timestamp_ms=TIME_MS + 1)
     one.say(Headers((BLOCK.header.raw,)))
     one.say(compact(later))
     assert not subject.core.relay._parts
+    assert not one.all(GetBlockEntries)
     assert one.score == 0
 
 

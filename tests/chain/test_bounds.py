@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from node import bodies, chain, checks, connecting
+from node.outcomes import BlockCondemned
 from node.storage.port import Standing
-from tests.building import ChainBuilder
+from tests.building import ChainBuilder, Changes
 from tests.chaining import ANN, BOB, CEM, RICH, Applied, Node, Payer, sound
 
 
@@ -124,6 +125,38 @@ def test_a_branch_that_stops_short_holds_little_memory_and_lets_go_of_it_when_th
     more = builder.blocks(new[-1], 1, miner=BOB)
     node.give(*more)
     assert node.is_at(more[-1])
+
+
+def test_nobody_pays_for_what_was_checked_before_its_branch_was_whole(
+    builder: ChainBuilder, node: Node
+) -> None:
+    """It is as if it had been stored and read again: whoever sent it may not have proven it either."""
+    node.give(*builder.blocks(None, 2, miner=CEM))
+    forged = builder.block(None, [builder.entry(ANN, BOB, 1, signed=False)], miner=BOB)
+    branch = [forged, *builder.blocks(forged, 2)]
+    node.headers(branch[-1])
+    for block in branch:
+        node.body(block)
+        node.settle()
+    (condemned,) = [one for one in node.outcomes if isinstance(one, BlockCondemned)]
+    assert str(condemned.broken.rule) == "entry-signature"
+    assert condemned.origin == condemned.came_from == bodies.OURSELVES
+
+
+def test_early_bodies_go_when_their_branch_is_condemned(builder: ChainBuilder, node: Node) -> None:
+    node.give(*builder.blocks(None, 4, miner=CEM))
+    good = Payer(builder).line(None, 3, entries=3, miner=BOB)
+    bad = builder.block(good[-1], changes=Changes(history_root=bytes(32)))
+    branch = [*good, bad, *builder.blocks(bad, 1)]
+    node.headers(branch[-1])
+    for block in good:
+        node.body(block)
+    node.settle()
+    assert node.chain.held_bytes > 0
+    node.body(bad)
+    node.settle()
+    assert node.condemned() == [(4, "history-root")]
+    assert node.chain.held_bytes == 0
 
 
 def test_signatures_of_stored_blocks_are_asked_once_though_the_tip_moves_past_them(
