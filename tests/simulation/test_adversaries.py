@@ -129,6 +129,7 @@ def test_good_blocks_are_taken_without_the_bad_ones_on_them(tmp_path: Path) -> N
 def test_short_ids_that_lead_astray_keep_no_block_from_being_taken(tmp_path: Path) -> None:
     played = play("wrong-short-ids", tmp_path)
     assert played.said("is asked for whole")
+    assert played.said("changed copies of a block") > 10
     assert played.charged == {}
     assert played.mined() > 0
     assert played.confirmed() > 0

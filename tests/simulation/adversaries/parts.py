@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from node.compact import compact_of
-from node.ledger.block import decode_block
+from node.ledger.block import decode_block, decode_coinbase, decode_header
 from node.messages import (
     SHORT_ID_BYTES,
     BlockEntries,
@@ -47,26 +47,65 @@ def _find(me: Adversary) -> Built:
 def wrong_short_ids(me: Adversary) -> Script:
     """Mines valid blocks and tells of them by short ids that are random, swapped, or all the same.
 
-    Whoever cannot make the block of them asks for the whole of it, and takes it; nobody is charged, neither
-    it nor those who have passed the short ids on.
+    Of what others have found it hands on copies that it has changed so, or whose coinbase it has, one or two
+    of a block; and whoever asks for what is missing of one gets an answer late, out of turn, or none.
+
+    Whoever cannot make the block of them asks for the whole of it, or makes it of another's copy, and takes
+    it; nobody is charged for the short ids, neither it nor those who have passed them on.
     """
+    questions: list[tuple[Line, GetBlockEntries]] = []
+
+    def wrong(right: CompactBlock) -> CompactBlock:
+        size = len(right.short_ids)
+        return replace(
+            right,
+            short_ids=me.dice.choice(
+                (
+                    me.dice.randbytes(size),
+                    right.short_ids[SHORT_ID_BYTES:] + right.short_ids[:SHORT_ID_BYTES],
+                    right.short_ids[:SHORT_ID_BYTES] * (size // SHORT_ID_BYTES),
+                )
+            ),
+        )
+
+    def changed(right: CompactBlock) -> CompactBlock:
+        if right.short_ids and me.dice.randrange(4):
+            return wrong(right)
+        coinbase = replace(decode_coinbase(right.coinbase), miner=me.wallet.public)
+        return replace(right, coinbase=coinbase.encode())
 
     def find() -> None:
         block = _find(me)
-        right = _compact(block)
-        size = len(right.short_ids)
-        wrong = me.dice.choice(
-            (
-                me.dice.randbytes(size),
-                right.short_ids[SHORT_ID_BYTES:] + right.short_ids[:SHORT_ID_BYTES],
-                right.short_ids[:SHORT_ID_BYTES] * (size // SHORT_ID_BYTES),
-            )
-        )
+        said = wrong(_compact(block))
         for line in me.open_lines():
-            me.say(line, replace(right, short_ids=wrong))
+            me.say(line, said)
         me.did(f"short ids of block {block.height} {block.hash.hex()[:8]} that are another's")
 
-    return Script(find=find, mines=True, greets=_with_parts, wants_bodies=True)
+    def hand_on(copy: CompactBlock, from_: Line) -> None:
+        copies = [changed(copy) for _ in range(1 + me.dice.randrange(2))]
+        for line in me.open_lines():
+            if line is not from_:
+                me.say(line, *copies)
+        me.did(f"{len(copies)} changed copies of a block from {from_.host}")
+
+    def answer_one() -> None:
+        if questions:
+            line, asked = questions.pop(me.dice.randrange(len(questions)))
+            if me.dice.randrange(4):
+                me.answer(line, asked)
+
+    def answers(line: Line, message: Message) -> bool:
+        match message:
+            case CompactBlock():
+                if me.view.get(decode_header(message.header).hash) is None:
+                    hand_on(message, line)
+            case GetBlockEntries():
+                questions.append((line, message))
+                me.later(me.dice.choice((1, 300, 1_500, 3_000)), answer_one)
+                return True
+        return False
+
+    return Script(find=find, mines=True, greets=_with_parts, answers=answers, wants_bodies=True)
 
 
 def endless_parts(me: Adversary) -> Script:
