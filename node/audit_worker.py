@@ -23,6 +23,8 @@ from node.storage.faults import BookFault
 from node.storage.sqlite import BOOK_NAME
 
 NICENESS: Final = 19
+MOST_SHOWN: Final = 512
+"""Characters of each text of a finding: whoever edits a copy must not fill the line that tells of it."""
 _TOLD_EVERY_S: Final = 0.5
 
 
@@ -41,7 +43,8 @@ def main() -> int:
         sys.stderr.write(f"{fault.message}\n")
         return 1
     found = [*verdict.findings, *(bad.finding() for bad in bad_files(folder, parameters, live=True))]
-    _say({"height": verdict.height, "blocks": verdict.blocks, "found": [one.as_json() for one in found]})
+    told_of = [_cut(one.as_json()) for one in found]
+    _say({"height": verdict.height, "blocks": verdict.blocks, "found": told_of})
     return 0
 
 
@@ -59,11 +62,25 @@ class _Told:
             _say({"at": height, "of": tip})
 
 
+def _cut(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the same with each long text cut short."""
+    match value:
+        case str() if len(value) > MOST_SHOWN:
+            return f"{value[:MOST_SHOWN]}… ({len(value)} characters)"
+        case dict():
+            return {name: _cut(one) for name, one in value.items()}
+        case list():
+            return [_cut(one) for one in value]
+    return value
+
+
 def _say(value: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
     sys.stdout.flush()
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    # Not by way of sys.stdin: a thread that holds its lock at the end makes Python abort instead of leaving.
+    while os.read(sys.stdin.fileno(), 1 << 10):
+        pass
     os._exit(0)

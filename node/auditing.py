@@ -24,6 +24,7 @@ FIRST_AFTER_S: Final = 60.0
 """After a start, or sooner where the interval is shorter."""
 _LINE_BYTES: Final = 1 << 24
 """The longest line: a thousand findings with their fields."""
+_DROPPED_BYTES: Final = 1 << 16
 _LAST_WORDS: Final = 200
 _ROOT: Final = str(Path(__file__).resolve().parent.parent)
 _PROGRAM: Final = (
@@ -157,7 +158,7 @@ class BackgroundAudit:
     async def _listen(self, stdout: asyncio.StreamReader) -> bool:
         """Take what the worker says; True once it has told what it found."""
         is_done = False
-        with suppress(ValueError):  # a line that is too long, or no JSON: it ends without a result
+        try:
             while line := await stdout.readline():
                 said = json.loads(line)
                 if "found" in said:
@@ -168,6 +169,9 @@ class BackgroundAudit:
                     self._on_read(self.found)
                 else:
                     self._height, self._of = said["at"], said["of"]
+        except ValueError:  # a line that is too long, or no JSON: it ends without a result
+            while await stdout.read(_DROPPED_BYTES):  # unread, it would never end
+                pass
         return is_done
 
     def _kill(self) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from node import auditing
-from node.auditing import COMMAND, BackgroundAudit
+from node.auditing import COMMAND, BackgroundAudit, order
 from node.log_lines import finding_line
 from node.storage.sqlite import BOOK_NAME
 from tests.storage.filling import PARAMETERS, filled_book, sample_chain
@@ -86,6 +87,17 @@ def test_a_worker_that_dies_is_told_of_and_nothing_else(tmp_path: Path, text: st
     said, watched = asyncio.run(run())
     assert said == why
     assert watched.told == []
+
+
+def test_a_worker_whose_line_is_too_long_comes_to_its_end_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "_LINE_BYTES", 1 << 12)
+
+    async def run() -> str | None:
+        return await Watched(tmp_path, program("print('x' * (1 << 20))")).read_once()
+
+    assert asyncio.run(run()) == "exit status 0"
 
 
 def test_a_program_that_is_not_there_is_told_of(tmp_path: Path) -> None:
@@ -195,6 +207,36 @@ def test_the_worker_itself_names_an_edit(tmp_path: Path) -> None:
     (found,) = asyncio.run(run()).audit.found
     assert found["rule"] == "account-row"
     assert [field["name"] for field in found["fields"]] == ["account", "balance"]
+
+
+def test_a_long_value_in_an_edited_copy_does_not_keep_the_worker_from_naming_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditing, "_LINE_BYTES", 1 << 16)
+    path = filled_book(tmp_path, *sample_chain(2))
+    with contextlib.closing(sqlite3.connect(path)) as book, book:
+        book.execute("INSERT INTO named VALUES ('last_reorg', zeroblob(200000))")
+
+    async def run() -> Watched:
+        watched = Watched(tmp_path, COMMAND)
+        assert await watched.read_once() is None
+        return watched
+
+    (found,) = asyncio.run(run()).audit.found
+    assert found["rule"] == "named-row"
+    assert found["fields"][0]["said"].startswith("0000")
+    assert found["fields"][0]["said"].endswith("… (400000 characters)")
+
+
+def test_the_worker_leaves_in_good_order_while_its_node_goes_on(tmp_path: Path) -> None:
+    filled_book(tmp_path, *sample_chain(2))
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(order(tmp_path, PARAMETERS))
+        worker.stdin.flush()
+        assert json.loads(worker.stdout.readlines()[-1])["found"] == []
+        assert worker.wait() == 0
 
 
 def test_a_finding_reads_as_one_line() -> None:
