@@ -31,6 +31,7 @@ from node.proven_parts import ProvenParts
 from node.query import BookDamaged, ChainChanged, NotFound, Query
 from node.socket_session import Reply, Session
 from node.storage.faults import BookFault
+from node.storage.port import StorageFault
 
 MAX_SESSIONS: Final = 64
 """Clients at a time; each may have thousands of calls under way."""
@@ -201,7 +202,11 @@ class Control:
                 self._node.stop()
             case name:
                 method = method_of(name)
-                outcome = method.run(self._node, arguments(name, method.params, call.params))
+                given = arguments(name, method.params, call.params)
+                try:
+                    outcome = method.run(self._node, given)
+                except StorageFault as fault:
+                    raise _refusal(fault) from fault
                 if isinstance(outcome, Ready):
                     reply.result(outcome.result)
                 elif isinstance(outcome, Read):
@@ -246,6 +251,9 @@ def _refusal(error: BaseException) -> RpcError:
         case BookFault():
             log.error("the book cannot be read: %s", error)
             return RpcError(jsonrpc.LOCAL_FAULT, error.code, error.message, error.hint)
+        case StorageFault():  # found by the core, which knows of no commands
+            log.error("the book cannot be read: %s", error)
+            return RpcError(jsonrpc.LOCAL_FAULT, BookFault.code, str(error), "run `python cli.py verify`")
         case _:
             log.error("a question to the book failed by a fault of this program", exc_info=error)
             hint = "the node's log has the details; please report them"

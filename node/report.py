@@ -17,12 +17,14 @@ from node.weighing import Seen
 
 REWRITE_BLOCKS: Final = 100
 """Blocks whose work `rewrite_cost_s` weighs."""
+_DAMAGED: Final = "book-damaged"
+"""Code of what was changed in the book, unlike a disk that fails."""
 
 Json = dict[str, Any]
 
 
 def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Json:
-    """Return the fields of `status`."""
+    """Return the fields of `status`. Raises StorageFault."""
     tip = core.store.durable_tip()
     is_synced, reason = core.sync.reason(tip)
     hashrate = core.mining.hashrate if core.mining.is_working else 0
@@ -53,11 +55,13 @@ def status(core: Core, now: Now, *, version: str, mode: str, address: str) -> Js
 
 
 def _last_reorg(core: Core) -> Json | None:
-    """Return what is remembered of the last deep or late switch."""
+    """Return what is remembered of the last deep or late switch. Raises StorageFault: the disk fails."""
     try:
         raw = core.store.value(LAST_REORG)
         switch = None if raw is None else decode_loud_switch(raw)
-    except StorageFault:
+    except StorageFault as fault:
+        if getattr(fault, "code", _DAMAGED) != _DAMAGED:
+            raise
         return None  # it was changed here: the audit names it, and all else can be told
     if switch is None:
         return None

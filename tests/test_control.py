@@ -23,6 +23,7 @@ from node.ledger.entry import Entry
 from node.private import PathError
 from node.query import BookDamaged
 from node.storage.faults import DiskFull
+from node.storage.port import StorageFault
 from tests.building import ChainBuilder, key
 from tests.fake_node import OWNER, FakeNode
 from tests.memory_book import MemoryBook
@@ -309,6 +310,32 @@ async def test_a_disk_that_fails_is_a_local_fault(node: FakeNode, monkeypatch: p
     monkeypatch.setattr(node, "open_book", failing)
     async with running(node) as path, connected(path) as client:
         assert (await client.ask("tips"))["error"]["data"] == {"code": "disk-full", "hint": "make room"}
+
+
+@pytest.mark.parametrize(
+    "fault,code,hint",
+    [
+        (DiskFull("the disk is full", "make room"), "disk-full", "make room"),
+        (StorageFault("block 7 is missing from the book"), "storage", "run `python cli.py verify`"),
+    ],
+)
+async def test_a_disk_that_fails_what_is_at_hand_is_a_local_fault_too(
+    node: FakeNode,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: StorageFault,
+    code: str,
+    hint: str,
+) -> None:
+    def failing() -> None:
+        raise fault
+
+    monkeypatch.setattr(node, "status", failing)
+    async with running(node) as path, connected(path) as client:
+        error = (await client.ask("status"))["error"]
+        assert (await client.ask("peers"))["result"] == []
+    assert (error["code"], error["data"]) == (jsonrpc.LOCAL_FAULT, {"code": code, "hint": hint})
+    assert str(fault) in caplog.text
 
 
 async def test_a_fault_of_this_program_is_logged_and_ends_neither_node_nor_connection(

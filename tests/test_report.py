@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from node import report
 from node.events import HashRate, Submit
 from node.messages import GetData, Kind
 from node.noted import LAST_REORG
 from node.pow import kernel_name
+from node.storage.faults import BookFault
 from node.storage.memory import memory_disk
 from tests.building import EASY, ChainBuilder, key
 from tests.puppets import START_MS, Puppet, Subject
@@ -51,6 +54,17 @@ def test_a_changed_memory_of_a_switch_keeps_nobody_from_asking_how_the_node_is()
     disk = memory_disk(EASY)
     disk.values[LAST_REORG] = b"\xff"
     assert status(Subject(disk=disk))["last_reorg"] is None
+
+
+def test_a_disk_that_fails_is_not_taken_for_a_changed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = Subject()
+
+    def failing(_: str) -> None:
+        raise BookFault("cannot use the book (disk I/O error)", "look at its disk")
+
+    monkeypatch.setattr(subject.store, "value", failing)
+    with pytest.raises(BookFault, match="disk I/O error"):
+        status(subject)
 
 
 def test_a_deep_switch_stays_in_status() -> None:
