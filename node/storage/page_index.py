@@ -9,10 +9,11 @@ Sums beyond 2^63 are approximate: SQLite goes on with them as floating point num
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,9 @@ _DAMAGED: Final = frozenset(
     (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 )
 _MISSING: Final = ("no such table", "no such column", "vtable constructor failed")
+_HASH_BYTES: Final = 32
+"""Of all that is bytes in the index: hashes, keys, the secret."""
+_NUMBER: Final = (int, float)
 _POSITION_BITS: Final = 24
 _BEYOND: Final = 1 << 62
 """All rows and numbers of the index."""
@@ -240,26 +244,33 @@ class PageIndex:
 
     def secret(self) -> bytes:
         """Return 32 random bytes that live as long as the index: the page marks what it hands out by them."""
-        return bytes(self._ask("SELECT value FROM meta WHERE name = 'secret'")[0][0])
+        rows = self._rows((bytes,), "SELECT value FROM meta WHERE name = 'secret'")
+        if not rows:
+            raise self._no_row_of_ours()
+        secret: bytes = rows[0][0]
+        return secret
 
     def newest(self, limit: int = 1) -> list[BlockRow]:
         """Return the newest blocks that are indexed, the newest first."""
-        rows = self._ask("SELECT * FROM blocks ORDER BY height DESC LIMIT ?", limit)
+        kinds = (int, bytes, int, int, int, int)
+        rows = self._rows(kinds, "SELECT * FROM blocks ORDER BY height DESC LIMIT ?", limit)
         return [BlockRow(*row) for row in rows]
 
     def hash_at(self, height: int) -> bytes | None:
         """Return the hash of the block that is indexed at a height; None where it is not known (any more)."""
-        rows = self._ask("SELECT hash FROM blocks WHERE height = ?", height)
+        rows = self._rows((bytes,), "SELECT hash FROM blocks WHERE height = ?", height)
         return rows[0][0] if rows else None
 
     def hours(self, first: int, limit: int) -> list[Hour]:
         """Return the hours from `first` on that have blocks, ascending, at most `limit`."""
-        rows = self._ask("SELECT * FROM hours WHERE hour >= ? ORDER BY hour LIMIT ?", first, limit)
+        kinds = (int, int, int, int, int, _NUMBER)
+        rows = self._rows(kinds, "SELECT * FROM hours WHERE hour >= ? ORDER BY hour LIMIT ?", first, limit)
         return [Hour._make((*sums, _whole(amount))) for *sums, amount in rows]
 
     def takings(self, key: bytes, first: int, limit: int) -> list[Takings]:
         """Return what an account was paid in the hours from `first` on, ascending, at most `limit` hours."""
-        rows = self._ask(
+        rows = self._rows(
+            (int, int, _NUMBER),
             "SELECT hour, takings.entries, amount FROM takings JOIN accounts ON account = id"
             " WHERE key = ? AND hour >= ? ORDER BY hour LIMIT ?",
             *(key, first, limit),
@@ -287,13 +298,28 @@ class PageIndex:
         return [_place_of(row) for (row,) in rows]
 
     def _ranked(self, query: str, limit: int, after: tuple[int, int] | None) -> list[Ranked]:
-        return [Ranked(*row) for row in self._ask(query, *(after or (_BEYOND, 0)), limit)]
+        kinds = (int, bytes, int, int)
+        return [Ranked(*row) for row in self._rows(kinds, query, *(after or (_BEYOND, 0)), limit)]
 
     # ---------------------------------------------------------------------------------------- the file
 
     def _ask(self, query: str, *values: object) -> list[Any]:
         with _faults(self._path), closing(self._connect()) as connection:
             return connection.execute(query, values).fetchall()
+
+    def _rows(
+        self, kinds: Sequence[type | tuple[type, ...]], query: str, *values: object
+    ) -> list[tuple[Any, ...]]:
+        """Return rows whose columns are of these kinds. SQLite itself would take anything anywhere."""
+        rows = self._ask(query, *values)
+        if not all(len(row) == len(kinds) and all(map(_is_of_kind, row, kinds)) for row in rows):
+            raise self._no_row_of_ours()
+        return rows
+
+    def _no_row_of_ours(self) -> IndexFault:
+        return IndexFault(
+            f"the page's index {self._path} is damaged (a row is none that it writes)", is_damage=True
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -366,6 +392,12 @@ def _grow(connection: sqlite3.Connection, change: Change, sign: int) -> None:
 def _bound(number: int) -> int | float:
     """Return a number as SQLite takes it."""
     return number if number in _SQLITE_INTEGERS else float(number)
+
+
+def _is_of_kind(value: object, kind: type | tuple[type, ...]) -> bool:
+    if isinstance(value, bytes):
+        return kind is bytes and len(value) == _HASH_BYTES
+    return isinstance(value, kind) and not (isinstance(value, float) and math.isinf(value))
 
 
 def _whole(number: float) -> int:

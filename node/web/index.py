@@ -106,9 +106,10 @@ class _Gathering:
                 break
             try:
                 self._add(known, self._index.hash_at)
-            except (
-                NotFound
-            ):  # it goes deeper than is kept, or the branch was condemned: what it added is lost
+                if self._change.blocks[-1].height != top:
+                    raise NotFound("the index was edited", "it is made anew")
+            # It goes deeper than is kept, or the branch was condemned: what it added is lost.
+            except NotFound:
                 self._index.remake()
                 return -1
             top -= 1

@@ -150,6 +150,40 @@ def test_an_index_without_its_secret_is_made_anew(index: PageIndex) -> None:
     assert len(PageIndex(index.path, bytes(32)).secret()) == 32
 
 
+@pytest.mark.parametrize(
+    "statement,read",
+    [
+        ("UPDATE blocks SET hash = 'abc'", lambda index: index.newest()),
+        ("UPDATE blocks SET hash = x'00'", lambda index: index.newest()),
+        ("UPDATE blocks SET hash = 5", lambda index: index.hash_at(0)),
+        ("UPDATE blocks SET time_ms = 'noon'", lambda index: index.newest()),
+        ("UPDATE blocks SET work = 1.5", lambda index: index.newest()),
+        ("ALTER TABLE blocks ADD COLUMN more", lambda index: index.newest()),
+        ("UPDATE hours SET blocks = 'many'", lambda index: index.hours(0, 1)),
+        ("UPDATE hours SET amount = 9e999", lambda index: index.hours(0, 1)),
+        ("UPDATE takings SET amount = 'much'", lambda index: index.takings(KEY, 0, 1)),
+        ("UPDATE accounts SET key = x'0102'", lambda index: index.by_balance(1)),
+        ("UPDATE accounts SET balance = 'little'", lambda index: index.by_entries(1)),
+        ("UPDATE meta SET value = 7 WHERE name = 'secret'", lambda index: index.secret()),
+        ("DELETE FROM meta", lambda index: index.secret()),
+    ],
+    ids=str,
+)
+def test_a_row_that_was_edited_into_another_kind_is_damage(
+    index: PageIndex, statement: str, read: Callable[[PageIndex], object]
+) -> None:
+    index.add(block(0, 1))
+    read(index)
+    with closing(sqlite3.connect(index.path)) as connection, connection:
+        connection.execute(statement)
+    with pytest.raises(IndexFault, match="none that it writes") as caught:
+        read(index)
+    assert caught.value.is_damage
+    index.remake()
+    index.add(block(0, 1))
+    read(index)
+
+
 def test_words_are_looked_for_below_any_place_that_can_be_asked_for(index: PageIndex) -> None:
     change = block(1, 1)
     change.memos.append((Place(1, 1), "coffee"))

@@ -251,14 +251,36 @@ async def test_an_index_that_cannot_be_asked_just_now_is_kept_and_asked_again(
 
 
 @pytest.mark.asyncio
-async def test_an_index_whose_damage_the_indexer_meets_is_made_anew(index: PageIndex, ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE blocks",
+        "UPDATE blocks SET hash = 'abc'",
+        "UPDATE blocks SET hash = 5",
+        "UPDATE blocks SET hash = x'0102'",
+        "ALTER TABLE blocks ADD COLUMN more",
+    ],
+)
+async def test_an_index_whose_damage_the_indexer_meets_is_made_anew(
+    index: PageIndex, ledger: Ledger, statement: str
+) -> None:
     whole(index, ledger.book())
     with closing(sqlite3.connect(index.path)) as connection, connection:
-        connection.execute("DROP TABLE blocks")
+        connection.execute(statement)
     indexer = Indexer(index, Reader(ledger.book()))
     assert await indexer._advance() == 0
     await indexer._advance()
     assert indexer.progress.complete
+    assert_recounted(index, ledger.chain, ledger.tip)
+
+
+def test_an_index_that_names_another_block_at_its_top_is_made_anew(index: PageIndex, ledger: Ledger) -> None:
+    whole(index, ledger.book())
+    below, top = reversed(index.newest(2))
+    with closing(sqlite3.connect(index.path)) as connection, connection:
+        connection.execute("DELETE FROM blocks WHERE height = ?", (top.height,))
+        connection.execute("UPDATE blocks SET hash = ? WHERE height = ?", (top.hash, below.height))
+    whole(index, ledger.book())
     assert_recounted(index, ledger.chain, ledger.tip)
 
 
