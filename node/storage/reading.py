@@ -302,7 +302,7 @@ def open_read_only(path: Path) -> ReadOnlyBook:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     try:
         found = schema.check_version(connection, path)
-        if found < schema.CURRENT.version:
+        if not schema.CURRENT.reads(found):
             raise BookFault(f"{path} is of an older version (schema {found})", "start its node once")
         schema.check_tables(connection, path)
     except sqlite3.Error as error:

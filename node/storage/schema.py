@@ -29,6 +29,10 @@ class Schema:
     upgrades: Mapping[int, tuple[str, ...]]
     """The statements that lead from each earlier version to the one after it."""
 
+    def reads(self, version: int) -> bool:
+        """Tell whether tables of this version can be read as they are: no step from there changes any."""
+        return all(self.upgrades.get(step) == () for step in range(version, self.version))
+
     @property
     def tables(self) -> frozenset[str]:
         """Names of the tables, read off the statements."""

@@ -55,6 +55,13 @@ def test_a_book_in_order_is_said_to_be(lonely: Shell, book: tuple[ChainBuilder, 
     assert lonely.type("verify").stdout.startswith("ok: 7 blocks, ")
 
 
+@pytest.mark.usefixtures("book")
+def test_a_book_of_version_1_is_read_again_without_its_node(lonely: Shell) -> None:
+    with contextlib.closing(sqlite3.connect(lonely.folder / BOOK_NAME)) as connection, connection:
+        connection.execute("PRAGMA user_version = 1")
+    assert lonely.ask("verify")["ok"]
+
+
 def test_a_changed_byte_is_named_and_the_status_is_1(
     lonely: Shell, book: tuple[ChainBuilder, list[Built]]
 ) -> None:

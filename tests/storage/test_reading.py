@@ -114,8 +114,8 @@ def test_newer_older_and_foreign_files_are_refused(path: Path) -> None:
     edit(path, "PRAGMA user_version = 3")
     with pytest.raises(NewerBook):
         open_read_only(path)
-    edit(path, "PRAGMA user_version = 1")
-    with pytest.raises(BookFault, match=r"older version \(schema 1\): start its node once"):
+    edit(path, "PRAGMA user_version = 0")
+    with pytest.raises(BookFault, match=r"older version \(schema 0\): start its node once"):
         open_read_only(path)
     edit(path, "PRAGMA application_id = 5")
     with pytest.raises(NotABook):
@@ -123,6 +123,14 @@ def test_newer_older_and_foreign_files_are_refused(path: Path) -> None:
     path.write_bytes(b"my diary")
     with pytest.raises(Damaged):
         open_read_only(path)
+
+
+def test_a_book_of_version_1_is_read_as_it_is(path: Path) -> None:
+    edit(path, "PRAGMA user_version = 1")
+    _, built = sample_chain(6, entries=4)
+    with contextlib.closing(open_read_only(path)) as book:
+        assert book.tip().hash == built[-1].hash
+        assert book.places_of(built[2].entries[1].txid) == [Place(3, 2)]
 
 
 @pytest.mark.parametrize("value", ["'text'", "5", "zeroblob(7)", "x''"])
