@@ -347,7 +347,7 @@ class PageIndex:
             if not _is_damage(error):
                 raise
             return False
-        return named.get("made_for") == self._made_for and type(named.get("secret")) is bytes
+        return named.get("made_for") == self._made_for and _is_of_kind(named.get("secret"), bytes)
 
 
 def plain_query(text: str) -> str:
