@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 from unittest import mock
@@ -234,5 +234,6 @@ def served(node: FakeNode) -> Iterator[Served]:
     try:
         yield Served(node, loops[0])
     finally:
-        loops[0].call_soon_threadsafe(node.stopped.set) if not loops[0].is_closed() else None
+        with suppress(RuntimeError):  # it was stopped, and its loop is closed
+            loops[0].call_soon_threadsafe(node.stopped.set)
         thread.join()

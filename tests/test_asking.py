@@ -31,6 +31,7 @@ from node.messages import (
     rules_hash,
 )
 from node.protocol import Connection, PeerFault
+from tests.ports import free_port
 from tests.storage.filling import PARAMETERS, sample_chain
 
 BLOCKS = sample_chain(3)[1]
@@ -44,7 +45,7 @@ class Peer:
         self._answer = answer
         self._network = network
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(5.0)
+        self._listener.settimeout(60.0)
         self._wire: socket.socket | None = None
         self.heard: list[Message] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -76,6 +77,9 @@ class Peer:
                 while data := wire.recv(1 << 16):
                     for message in connection.receive(data):
                         self.heard.append(message)
+                        wire.sendall(
+                            connection.outgoing()
+                        )  # a greeting may come all at once
                         for said in self._answer(message):
                             wire.sendall(frames.encode(said))
                     wire.sendall(connection.outgoing())
@@ -155,8 +159,7 @@ def test_a_peer_that_says_nothing_is_left_in_time(served: Serve, monkeypatch: py
 
 
 def test_nobody_there_is_said() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     source = PeerSource(Endpoint("127.0.0.1", port), PARAMETERS, "test")
     assert source.name == f"127.0.0.1:{port}"
     with pytest.raises(SourceFailed, match="cannot be reached"):

@@ -472,6 +472,7 @@ async def test_a_subscriber_that_does_not_read_is_disconnected_with_the_reason(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket_session, "MAX_UNREAD", 1 << 16)
+    monkeypatch.setattr(socket_session, "LINGER_S", 60.0)  # it does read in the end
     async with running(node) as path, connected(path, limit=1 << 16) as client:
         assert "result" in await client.ask("subscribe")
         node_notices = 0

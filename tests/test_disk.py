@@ -14,7 +14,7 @@ from node.private import PathError
 from node.storage.journal import Journal
 from node.storage.port import Batch, Connected, StorageFault
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class SlowBook:

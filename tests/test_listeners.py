@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from node.listeners import CannotListen, open_listeners
+from tests.ports import free_port
 
 
 @asynccontextmanager
@@ -68,7 +69,8 @@ async def test_an_address_that_is_not_here_does_not_matter_beside_one_that_is(
 
 @pytest.mark.asyncio
 async def test_a_taken_port_is_named_with_what_to_do() -> None:
-    async with listening("127.0.0.1") as [(_, port)]:
+    port = free_port()
+    async with listening("127.0.0.1", port):
         with pytest.raises(CannotListen) as caught:
             await open_listeners("127.0.0.1", port)
         with pytest.raises(CannotListen, match="give another --web-port"):

@@ -34,6 +34,12 @@ def loggers_as_before() -> Iterator[None]:
     asyncio_log.setLevel(before[1])
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that is not let run for a while still writes its last words."""
+    monkeypatch.setattr("node.log.LAST_WORDS_S", 60.0)
+
+
 class Terminal(io.StringIO):
     """Says that it is one."""
 

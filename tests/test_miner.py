@@ -240,8 +240,8 @@ async def test_a_worker_that_dies_at_once_is_tried_again_ever_later(caplog: pyte
     command = script("import sys; sys.exit('Traceback\\n  of sorts\\nno room on this machine')")
     async with mining(command=command) as (pool, _):
         pool.start(1, PREFIX, EASY)
-        await until(lambda: len(caplog.records) == 3)
-    assert [record.getMessage().rpartition("; ") for record in caplog.records] == [
+        await until(lambda: len(caplog.records) >= 3)
+    assert [record.getMessage().rpartition("; ") for record in caplog.records[:3]] == [
         (
             "mining worker 0 died (exit status 1: no room on this machine)",
             "; ",
@@ -257,8 +257,8 @@ async def test_a_worker_that_keeps_dying_is_tried_once_a_minute_and_this_is_said
     monkeypatch.setattr("node.miner_policy.RestartPolicy.FIRST_S", 0.0)
     async with mining(command=script("")) as (pool, _):
         pool.start(1, PREFIX, EASY)
-        await until(lambda: len(caplog.records) == 6)
-    last = caplog.records[-1]
+        await until(lambda: len(caplog.records) >= 6)
+    last = caplog.records[5]
     assert last.levelno == logging.ERROR
     assert last.getMessage() == (
         "mining worker 0 died (exit status 0); it keeps dying; next attempt in 60.0 s"
@@ -270,7 +270,7 @@ async def test_a_program_that_cannot_be_started_is_said_and_tried_again(
 ) -> None:
     async with mining(command=(str(tmp_path / "missing"),)) as (pool, _):
         pool.start(1, PREFIX, EASY)
-        await until(lambda: len(caplog.records) == 2)
+        await until(lambda: len(caplog.records) >= 2)
     assert "could not be started" in caplog.records[0].getMessage()
 
 

@@ -16,6 +16,7 @@ from node import page
 from node.config import Web
 from node.listeners import CannotListen
 from node.page import MAX_LINE, Page, arguments, refuse_taken_port, trouble
+from tests.ports import free_port
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,13 +29,9 @@ def program(text: str) -> tuple[str, ...]:
 
 @contextmanager
 def taken() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield int(listener.getsockname()[1])
-
-
-def free_port() -> int:
-    with taken() as port:
-        return port
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        yield port
 
 
 def web(port: int | None = None, *, chosen: bool = True, names: tuple[str, ...] = ()) -> Web:

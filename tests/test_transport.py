@@ -19,9 +19,17 @@ from node import transport as transport_module
 from node.events import Close, Dial, DialFailed, Event, PeerConnected, PeerData, PeerDrained, PeerGone, Send
 from node.listeners import CannotListen
 from node.transport import Transport
+from tests.ports import free_port
 
 MIB = 1 << 20
 E = TypeVar("E", PeerConnected, DialFailed, PeerData, PeerDrained, PeerGone)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time for a machine that stands still for a while; tests of what gives up set these to nothing."""
+    monkeypatch.setattr(transport_module, "DIAL_S", 60.0)
+    monkeypatch.setattr(transport_module, "CLOSE_S", 60.0)
 
 
 class Node:
@@ -115,13 +123,6 @@ async def read_to_end(far: socket.socket) -> bytes:
     while chunk := await loop.sock_recv(far, MIB):
         data += chunk
     return bytes(data)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # ------------------------------------------------------------------------------------------- connecting

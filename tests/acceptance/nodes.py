@@ -8,14 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar
@@ -25,11 +23,12 @@ from node.ledger.params import Parameters
 from node.network_file import format_network
 from node.paths import find_socket
 from tests.building import ChainBuilder, Key
+from tests.ports import free_port
 
 T = TypeVar("T")
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 180.0
 """How long anything may take before the test fails, with the logs: generous, for machines that are busy."""
 _LOOK_AGAIN_S: Final = 0.05
 _LAST_LINES: Final = 60
@@ -118,29 +117,6 @@ def _processes_of_linux() -> dict[int, Process]:
                 resident = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
                 found[int(path.parent.name)] = Process(int(fields[1]), resident)
     return found
-
-
-def _ports() -> Iterator[int]:
-    """Yield ports, each once, out of the range that systems hand out by themselves.
-
-    A node's page has the port a thousand above the node's: that one is left out as well.
-    """
-    thousands = range(10_000, 32_000, 2_000)
-    yield from random.SystemRandom().sample([at + odd for at in thousands for odd in range(1_000)], 11_000)
-
-
-_PORTS: Final = _ports()
-_PORTS_LOCK: Final = threading.Lock()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, and that no other test of this run is given."""
-    with _PORTS_LOCK:
-        for port in _PORTS:
-            with socket.socket() as probe, contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
-    raise AssertionError("no port is left")
 
 
 @dataclass(slots=True)

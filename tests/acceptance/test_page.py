@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.acceptance.nodes import QUICK, Lab, Node, free_port, processes, until
+from tests.acceptance.nodes import QUICK, Lab, Node, processes, until
+from tests.ports import PAGE, free_port
 
 pytestmark = pytest.mark.acceptance
 
@@ -79,13 +80,13 @@ def test_a_page_whose_node_is_killed_ends(lab: Lab) -> None:
 
 def test_a_node_whose_page_finds_no_port_runs_without_until_there_is_one(lab: Lab) -> None:
     node = lab.node("ann", "--mine", "off", network=lab.network(QUICK), web=True)
-    with taken(node.port + 1000):
+    with taken(node.port + PAGE):
         node.start()
         until(lambda: "there is no page" in node.log(), "it says so")
-        assert re.search(rf"WARNING there is no page: port {node.port + 1000} .*--web-port", node.log())
+        assert re.search(rf"WARNING there is no page: port {node.port + PAGE} .*--web-port", node.log())
         assert node.status()["page"] is None
         assert node.workers() == []
-    assert page_of(node) == f"http://127.0.0.1:{node.port + 1000}/"
+    assert page_of(node) == f"http://127.0.0.1:{node.port + PAGE}/"
 
 
 def test_a_port_that_was_named_for_the_page_and_is_taken_ends_the_start(lab: Lab) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.nodes import QUICK, ROOT, Lab, Node, agreed, connected, free_port, until
+from tests.acceptance.nodes import QUICK, ROOT, Lab, Node, agreed, connected, until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.acceptance
 

@@ -13,7 +13,7 @@ import pytest
 from node.web.app import create_app
 from node.web.hub import Hub
 from node.web.index import Indexer
-from tests.acceptance.nodes import free_port
+from tests.ports import free_port
 from tests.sources import ROOT
 from tests.storage.filling import filled_book, sample_chain
 from tests.web.site import site
