@@ -147,6 +147,10 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._bell = Bell(self._loop)
         self._stopping = False
+        self._is_asked_to_stop = False
+        """By a person, and not to be mended."""
+        self._is_whole = True
+        """False while the core is at work on an event: what dies there leaves it so."""
         self._fault: BaseException | None = None
         self._group = asyncio.TaskGroup()
         self._socket_path = socket_path
@@ -283,13 +287,21 @@ class Daemon:
                 self._transport.consumed(event)
 
     def _step(self, core: Core, event: Event, now: Now) -> None:
+        """Hand the core an event, and do what it says; nothing once it, or this machine, has failed.
+
+        What a core says that died in the middle of an event, or that was not heard out, is not to be saved:
+        half of what is pending would take the place of the journal.
+        """
+        if self._fault is not None or not self._is_whole:
+            return
+        self._is_whole = False
         self._has_stepped = True
         self._carry_out(core.step(event, now))
+        self._is_whole = True
 
     async def _end(self) -> None:
         """Stop in order: no more from outside, then save, then let go."""
-        if self._fault is None and self._core is not None:
-            self._carry_out(self.core.step(Shutdown(), read_clock()))
+        self._step(self.core, Shutdown(), read_clock())
         for watcher in self._watchers:
             watcher.cancel()
         await self._audit.close()
@@ -300,7 +312,8 @@ class Daemon:
         await asyncio.to_thread(self._disk.close)
         await self.control.close()
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)  # a fault of theirs is heard of
-        self._log.notice(Notice("stopped", "stopped" if self._fault is None else "stopped by a fault"))
+        in_order = self._stopping and self._is_whole and self._fault is None
+        self._log.notice(Notice("stopped", "stopped" if in_order else "stopped by a fault"))
 
     # --------------------------------------------------------------------------------------------- events
 
@@ -437,7 +450,7 @@ class Daemon:
                 self.post(HashRate(self._pool.hashrate))
 
     def _on_signal(self) -> None:
-        if self._stopping:
+        if self._is_asked_to_stop:
             os._exit(1)  # asked twice: at once; the disk is always in order
         self.stop()
 
@@ -509,10 +522,14 @@ class Daemon:
         return {"found": self._audit.found, "last_heal": self._last_heal}
 
     def heal(self) -> report.Json:
-        """Begin to stop; whoever started the daemon mends the book and starts it again."""
-        self.wants_healing = True
-        self._loop.call_later(ANSWER_FIRST_S, self.stop)
-        return {"healing": True}
+        """Begin to stop; whoever started the daemon mends the book and starts it again.
+
+        Not where it is to stop: who asked for that wants no other node in its place.
+        """
+        if not self._is_asked_to_stop:
+            self.wants_healing = True
+            self._loop.call_later(ANSWER_FIRST_S, self._begin_to_stop)
+        return {"healing": self.wants_healing}
 
     def peers(self) -> list[report.Json]:
         """Return the fields of `peers`."""
@@ -554,7 +571,12 @@ class Daemon:
         return open_read_only(self._config.data_dir / BOOK_NAME)
 
     def stop(self) -> None:
-        """Begin to shut down."""
+        """Begin to shut down, for good."""
+        self._is_asked_to_stop = True
+        self.wants_healing = False
+        self._begin_to_stop()
+
+    def _begin_to_stop(self) -> None:
         if not self._stopping:
             self._log.notice(Notice("stopping", "stopping"))
         self._stopping = True
