@@ -27,7 +27,7 @@ from node.ledger.params import Parameters
 from node.ledger.signature import verify_many
 from node.outbox import Outbox
 from node.outcomes import BlockCondemned
-from node.storage.faults import BookFault, ForeignNetwork, NotABook
+from node.storage.faults import BookFault, DiskFull, ForeignNetwork, NotABook
 from node.storage.files import FolderLock
 from node.storage.port import Batch, BlockRecord, Standing
 from node.storage.reading import Counts
@@ -245,18 +245,25 @@ def _free_evidence(path: Path) -> Path:
 
 
 def put_in_place(path: Path, new_path: Path, evidence: Path) -> Path:
-    """Let the new book take the old one's place; the old one is at `evidence` then. Raises BookFault."""
+    """Let the new book take the old one's place; the old one is at `evidence` then.
+
+    Raises BookFault: also where the new one's changes could not all be folded in when it was closed, for want
+    of space. Its own name is all that moves, and they would be lost.
+    """
     try:
+        if any(ahead.exists() and ahead.stat().st_size for ahead in _written_ahead(new_path)):
+            raise DiskFull(
+                f"the new book {new_path} could not be finished", "make room on its disk, then try again"
+            )
         # The name never is without a file: a node that found none would begin an empty book.
         with contextlib.suppress(OSError):  # a file system without hard links, where it does for a moment
             os.link(path, evidence)
         if not evidence.exists():
             path.rename(evidence)
         # Before the new book comes: what was written ahead for another file would be done to it.
-        for suffix in _AHEAD:
-            ahead = path.with_name(path.name + suffix)
+        for ahead, kept in zip(_written_ahead(path), _written_ahead(evidence), strict=True):
             if ahead.exists() and ahead.stat().st_size:
-                ahead.rename(evidence.with_name(evidence.name + suffix))
+                ahead.rename(kept)
         for suffix in _COMPANIONS:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         new_path.replace(path)
@@ -266,6 +273,10 @@ def put_in_place(path: Path, new_path: Path, evidence: Path) -> Path:
             f"cannot put the new book in the place of {path} ({error.strerror})", "look at the folder's owner"
         ) from None
     return evidence
+
+
+def _written_ahead(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in _AHEAD]
 
 
 def _sync(folder: Path) -> None:

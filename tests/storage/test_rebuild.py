@@ -14,6 +14,7 @@ import pytest
 from node.audit import verify
 from node.ledger import codec
 from node.ledger.block import network_id
+from node.ledger.params import Parameters
 from node.ledger.state import Account
 from node.storage import rebuild as module
 from node.storage.faults import DiskFull, ForeignNetwork, InUse, NotABook
@@ -300,6 +301,27 @@ def test_a_full_disk_leaves_the_old_book_where_it_was(path: Path, monkeypatch: p
     assert path.read_bytes() == content
     assert not list(path.parent.glob("*.new*"))
     assert not list(path.parent.glob("*.damaged*"))
+
+
+def test_a_new_book_that_could_not_be_folded_in_does_not_take_the_old_ones_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: somebody who reads keeps SQLite from folding it in when it is closed."""
+    before = path.read_bytes()
+    with contextlib.ExitStack() as held:
+
+        def make_and_read(new_path: Path, parameters: Parameters) -> SqliteBook:
+            book = open_book(new_path, parameters)
+            reader = held.enter_context(contextlib.closing(open_read_only(new_path)))
+            held.enter_context(reader.snapshot())
+            return book
+
+        monkeypatch.setattr(module, "open_book", make_and_read)
+        with pytest.raises(DiskFull, match=r"book\.sqlite\.new could not be finished: make room"):
+            rebuilt(path)
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    assert rebuilt(path).ok
 
 
 def test_large_books_are_committed_in_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
