@@ -60,7 +60,7 @@ def read(data_dir: Path) -> list[Request]:
         if found["version"] != _VERSION:
             raise ValueError("another version")
         return [_request(item) for item in found["requests"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "move it away: requests that were open are forgotten then, payments are not"
         raise RequestsError("bad-requests", f"{path} cannot be used ({error})", hint) from None
 

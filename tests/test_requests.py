@@ -66,6 +66,7 @@ def test_the_oldest_finished_makes_room_and_an_open_one_never_does(
         '{"version": 2, "requests": []}',
         '{"version": 1, "requests": [{}]}',
         '{"version": 1, "requests": [7]}',
+        "[" * 100_000,
         *(
             json.dumps({"version": 1, "requests": [item]})
             for item in (
