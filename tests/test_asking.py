@@ -77,9 +77,7 @@ class Peer:
                 while data := wire.recv(1 << 16):
                     for message in connection.receive(data):
                         self.heard.append(message)
-                        wire.sendall(
-                            connection.outgoing()
-                        )  # a greeting may come all at once
+                        wire.sendall(connection.outgoing())  # a greeting may come all at once
                         for said in self._answer(message):
                             wire.sendall(frames.encode(said))
                     wire.sendall(connection.outgoing())

@@ -161,6 +161,7 @@ def test_two_nodes_connected_many_times_over_keep_one_connection(
     for node in (ann, bob):
         connected(node, 1)
     ann.call("mine", count=2)
+    agreed([ann, bob], 2)
     txid = ann.cli("send", bob.status()["address"], "1")["txid"]
     until(lambda: bob.call("tx", txid=txid)["status"] == "pending", "bob knows of it")
     bob.call("mine", count=2)
