@@ -27,7 +27,7 @@ _KINDS: Final[dict[str, type]] = {
     "distrusted": list,
     "unhealed": list,
 }
-"""What those who show a report go by. The file may have been edited; that must not keep a node from starting."""
+"""What those who show a report go by. The file may have been edited: a node starts all the same."""
 
 Json = dict[str, Any]
 
