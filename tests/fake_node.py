@@ -106,13 +106,13 @@ class FakeNode:
         return [{"name": "port", "value": 9000, "origin": "default"}]
 
     def pending(self) -> Sequence[Entry]:
-        return list(self.entries.values())
+        return list(self.entries.values())  # a copy at once: tests put more in from threads of theirs
 
     def pending_of(self, key: bytes) -> Sequence[Entry]:
-        return [entry for entry in self.entries.values() if key in (entry.sender, entry.recipient)]
+        return [entry for entry in self.pending() if key in (entry.sender, entry.recipient)]
 
     def waiting(self, txid: bytes) -> Waiting | None:
-        found = next((entry for entry in self.entries.values() if entry.txid == txid), None)
+        found = next((entry for entry in self.pending() if entry.txid == txid), None)
         return Waiting("pending", found) if found else self.lost.get(txid)
 
     def seen(self, txid: bytes) -> Seen:

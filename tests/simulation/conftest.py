@@ -14,9 +14,18 @@ _FEW = 1_000
 """Where fewer tests run, nothing else keeps the cores busy for long."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Ask for the result last: nobody waits then while there is more to do, nor until it looks hung."""
+    items.sort(key=_asks)
+
+
+def _asks(item: pytest.Item) -> bool:
+    return "swarm" in getattr(item, "fixturenames", ())
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin, where somebody will ask and this is no worker of pytest-xdist, of which there are several."""
-    wanted = any("swarm" in getattr(item, "fixturenames", ()) for item in session.items)
+    wanted = any(map(_asks, session.items))
     if wanted and not session.config.option.collectonly and not hasattr(session.config, "workerinput"):
         cores = os.cpu_count() or 1
         session.config.stash[_SWARM] = Swarm(cores if len(session.items) < _FEW else max(1, cores // 2))

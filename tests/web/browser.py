@@ -15,7 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.sources import ROOT
 from tests.sources import chromium as installed
@@ -30,6 +30,8 @@ QUIET: Final = (
     # Names of this reserved domain (RFC 6761) are this machine: a browser treats it as one far away then.
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
+PATIENCE_MS: Final = 60_000
+"""How long a page may take to show what is expected of it; Playwright by itself waits five seconds."""
 STATIC: Final = ROOT / "node" / "web" / "static"
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; worker-src 'self'; connect-src 'self'"
@@ -40,9 +42,12 @@ POLICY: Final = (
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run a Chromium; it and all its pages are gone at the end."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # Without a sandbox, which containers do not allow; it shows this project's own pages only.
-        browser = playwright.chromium.launch(executable_path=installed(), chromium_sandbox=False, args=QUIET)
+        browser = playwright.chromium.launch(
+            executable_path=installed(), chromium_sandbox=False, args=QUIET, timeout=3 * PATIENCE_MS
+        )
         try:
             yield browser
         finally:
@@ -69,6 +74,7 @@ def scripts_page(browser: Browser, folder: Path) -> Iterator[Page]:
     (folder / "index.html").write_text("<!doctype html><title>scripts</title>", encoding="utf-8")
     with served(folder) as origin:
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         complaints = listen(page)
         page.goto(f"{origin}/index.html")
         yield page

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from node.web.check import check_page
 from tests.vectors.read import read
-from tests.web.browser import listen
+from tests.web.browser import PATIENCE_MS, listen
 
 pytestmark = pytest.mark.acceptance
 
@@ -28,6 +28,7 @@ def saved(browser: Browser, tmp_path: Path) -> Iterator[Page]:
     path = tmp_path / "check.html"
     path.write_bytes(check_page().body)
     context = browser.new_context(offline=True)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     complaints = listen(page)
     asked: list[str] = []
@@ -88,10 +89,10 @@ def test_a_pasted_receipt_and_a_hash_that_is_none(saved: Page) -> None:
     saved.fill("#pasted", receipt["file"].strip())
     saved.fill("#trust", receipt["tip"][:-1])
     saved.press("#trust", "Enter")
-    assert "64 hexadecimal digits" in saved.inner_text("#trust-error")
-    assert saved.evaluate("document.activeElement.id") == "trust"
+    expect(saved.locator("#trust-error")).to_contain_text("64 hexadecimal digits")
+    expect(saved.locator("#trust")).to_be_focused()
     saved.fill("#trust", receipt["tip"])
     saved.press("#trust", "Enter")
     saved.wait_for_selector("#result:not([hidden])")
     assert saved.inner_text("#verdict-title") == "In order, and anchored"
-    assert saved.evaluate("document.activeElement.id") == "verdict"
+    expect(saved.locator("#verdict")).to_be_focused()

@@ -22,11 +22,10 @@ from node.ledger.block import network_id
 from node.ledger.entry import Entry, assemble_entry, decode_entry, signed_message, unsigned_message
 from node.ledger.signature import public_key_of, sign
 from tests.acceptance.nodes import QUICK, Lab, Node, until
-from tests.web.browser import STATIC, listen
+from tests.web.browser import PATIENCE_MS, STATIC, listen
 
 pytestmark = pytest.mark.acceptance
 
-PATIENCE_MS = 60_000
 DRAWN = random.Random(20_261_122)
 SEED = DRAWN.randbytes(32)
 KEY = public_key_of(SEED)
@@ -184,7 +183,7 @@ def sent_entry(asked: Asked) -> Entry:
 def confirmed(node: Node, page: Page) -> None:
     """Mine what is pending, and see it on the page that is open."""
     node.call("mine", count=1)
-    expect(page.locator("#step-confirmed")).to_have_attribute("data-state", "done", timeout=PATIENCE_MS)
+    expect(page.locator("#step-confirmed")).to_have_attribute("data-state", "done")
 
 
 def test_a_payment_is_signed_here_seen_pending_and_then_in_the_book(
@@ -209,7 +208,7 @@ def test_a_payment_is_signed_here_seen_pending_and_then_in_the_book(
     assert (made.sender, made.recipient, made.amount, made.fee) == (KEY, FRIEND, 250, 1)
     assert page.locator("#review-bytes").text_content() == signed_message(NETWORK_ID, made.raw).hex()
     confirmed(node, page)
-    assert "In block 1" in page.inner_text("#sent-what")
+    expect(page.locator("#sent-what")).to_contain_text("In block 1")
     expect(page.locator("#key-balance")).to_have_text("97.49 TEST")
     assert page.evaluate("window.same") is True  # nothing was loaded again
 
@@ -263,7 +262,7 @@ def test_a_new_key_is_saved_sealed_and_kept_only_when_asked_to(page: Page, node:
     expect(page.locator("#kept-address")).to_have_text(address)
     page.fill("#kept-passphrase", passphrase)
     page.click("#kept button[type=submit]")
-    expect(page.locator("#key-address")).to_have_text(address, timeout=PATIENCE_MS)
+    expect(page.locator("#key-address")).to_have_text(address)
     assert asked.leaked(seed, passphrase.encode(), saved.secret.box) == []
 
 

@@ -12,6 +12,12 @@ from node.web.local_socket import NodeRefused
 pytestmark = pytest.mark.asyncio
 
 
+@pytest.fixture(autouse=True)
+def moment_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, all of a test is within a moment; the old answer's own test ends it."""
+    monkeypatch.setattr("node.web.glimpse.FRESH_S", 3_600.0)
+
+
 class Node:
     """Answers with how often it was asked."""
 

@@ -14,12 +14,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from node.ledger.address import decode_address
 from tests.acceptance.nodes import Lab, Node, connected, until
 from tests.building import Key, key
-from tests.web.browser import listen
+from tests.web.browser import PATIENCE_MS, listen
 from tests.web.cafe import CAFE, STRANGER, Cafe, cafe, edit, with_audit
 
 pytestmark = pytest.mark.acceptance
 
-PATIENCE_MS: Final = 60_000
 PHONE: Final = {"width": 390, "height": 844}
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
@@ -131,7 +130,7 @@ def settled_down(page: Page) -> None:
     """Wait until what is drawn stands still: fonts are there, and nothing fades in any more."""
     page.evaluate("""async () => {
         await document.fonts.ready;
-        await Promise.all(document.getAnimations().map((one) => one.finished));
+        await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)));
     }""")
 
 
@@ -251,10 +250,11 @@ def test_an_edited_copy_is_told_of_in_red_with_what_it_said_and_what_is_proven(
     try:
         node.start()
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         complaints = listen(page)
         page.goto(f"{until(lambda: node.status()['page'], 'the page is there')}health")
         finding = page.locator("article.finding")
-        expect(finding.locator("h3.bad")).to_contain_text("Block 4", timeout=PATIENCE_MS)
+        expect(finding.locator("h3.bad")).to_contain_text("Block 4")
         expect(finding).to_contain_text(f"{edited.memo[:-3]}???")
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
