@@ -322,10 +322,9 @@ class Query:
 
     def _record_of(self, name: int | bytes) -> BlockRecord:
         if isinstance(name, int):
-            record = self._book.main_at(name)
-            if record is None:
+            if name > self._tip.height:
                 raise NotFound(f"there is no block {name}", f"the newest is block {self._tip.height}")
-            return record
+            return self._main_at(name)
         record = self._book.find(name)
         if record is None:
             raise NotFound(f"there is no block {name.hex()}", "see `python cli.py blocks` and `tips`")

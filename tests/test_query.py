@@ -507,3 +507,17 @@ def test_headers_come_newest_first(query: Query, tip: Built) -> None:
     assert query.headers(9, 0) == []
     assert query.header(3) == query.header(tip.hash) == tip.header
     assert query.header(4) is None
+
+
+def test_a_height_that_has_no_block_below_the_tip_is_damage_and_not_a_slip(
+    chain: ChainBuilder, tip: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = MemoryBook(chain, tip)
+    main_at = book.main_at
+    monkeypatch.setattr(book, "main_at", lambda height: None if height == 2 else main_at(height))
+    query = Query(book, EASY)
+    for ask in (query.stored, query.block):
+        with pytest.raises(BookDamaged, match="no block at height 2, below the tip"):
+            ask(2)
+        with pytest.raises(NotFound, match="there is no block 4"):
+            ask(4)

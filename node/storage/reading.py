@@ -78,10 +78,14 @@ class ReadOnlyBook:
 
     def tip(self) -> BlockRecord:
         """Return the last block of the main chain."""
-        rows = self.ask("SELECT id FROM main ORDER BY height DESC LIMIT 1")
+        rows = self.ask("SELECT height, id FROM main ORDER BY height DESC LIMIT 1")
         if not rows:
             raise damaged(self.path, "the main chain is empty")
-        return self.record(rows[0][0])
+        height, block_id = rows[0]
+        record = self.record(block_id)
+        if record.height != height:
+            raise damaged(self.path, f"block {record.height} stands at height {height} of the main chain")
+        return record
 
     def next_id(self) -> int:
         """Return the id for the next new block."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from node.cli import export as command
 from node.ledger.params import Parameters
 from node.postings import Posting, postings
 from node.storage.reading import ReadOnlyBook
+from node.storage.sqlite import BOOK_NAME
 from tests.cli.conftest import BOB, Shell, address
 from tests.fake_node import OWNER, FakeNode
 
@@ -48,6 +50,14 @@ def test_without_a_file_it_goes_to_standard_output(kept: Shell) -> None:
     assert {row["account"] for row in found} == {address(OWNER), address(BOB)}
     assert "bob" in {row["account_name"] for row in found}
     assert {row["currency"] for row in found} == {"TEST"}
+
+
+def test_a_main_chain_with_a_gap_is_told_of_as_damage(kept: Shell) -> None:
+    with closing(sqlite3.connect(kept.folder / BOOK_NAME)) as book, book:
+        book.execute("DELETE FROM main WHERE height = 1")
+    error = kept.fail("export", "--output", "book.csv")
+    assert error["code"] == "book-damaged"
+    assert error["message"] == "there is no block at height 1, below the tip"
 
 
 def test_an_account_is_named_by_its_contact_and_ends_with_its_balance(kept: Shell, node: FakeNode) -> None:

@@ -125,6 +125,16 @@ def test_newer_older_and_foreign_files_are_refused(path: Path) -> None:
         open_read_only(path)
 
 
+@pytest.mark.parametrize("height", [7, 2**63 - 1])
+def test_a_tip_that_stands_at_another_height_is_damage(path: Path, height: int) -> None:
+    edit(path, f"INSERT INTO main VALUES ({height}, 2)")  # noqa: S608 - numbers of its own
+    with (
+        contextlib.closing(open_read_only(path)) as book,
+        pytest.raises(Damaged, match=f"block 2 stands at height {height} of the main chain"),
+    ):
+        book.tip()
+
+
 def test_a_book_of_version_1_is_read_as_it_is(path: Path) -> None:
     edit(path, "PRAGMA user_version = 1")
     _, built = sample_chain(6, entries=4)
