@@ -90,11 +90,13 @@ def parameters_of_damaged(invocation: Invocation, path: Path) -> Parameters:
 
 
 def address_prefix(invocation: Invocation) -> str:
-    """Return how addresses start: as the running node says, else the folder's book, else the settings."""
+    """Return how addresses start: as the running node says, else the folder's book, else the settings.
+
+    Where the book is past reading too: a key can be saved from beside it.
+    """
     if invocation.client_if_running() is not None:
         return str(invocation.info()["prefix"])
     path = invocation.folder() / BOOK_NAME
     if not path.is_file():
         return configuration(invocation).parameters.prefix
-    with refusals(BookFault), closing(open_read_only(path)) as book:
-        return parameters_of(invocation, book).prefix
+    return parameters_of_damaged(invocation, path).prefix

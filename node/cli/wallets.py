@@ -43,10 +43,11 @@ def wallet() -> None:
 @pass_invocation
 def new(invocation: Invocation, name: str, *, encrypt: bool, passphrase_file: Path | None) -> None:
     """Make a wallet: a new key, and its address."""
+    prefix = address_prefix(invocation)  # first: what is refused has made nothing
     passphrase = _new_passphrase(encrypt=encrypt, file=passphrase_file)
     with refusals(WalletError, PathError):
         made = wallets.create(_folder(invocation), name, passphrase)
-    _answer(invocation, made)
+    _answer(invocation, made, prefix)
 
 
 @wallet.command(name="list")
@@ -128,12 +129,13 @@ def import_(
     SOURCE is the backup's path, or `-` to type the secret (or to have it piped in): what stands on a command
     line is kept in your shell's history.
     """
+    prefix = address_prefix(invocation)
     passphrase = _new_passphrase(encrypt=encrypt, file=passphrase_file)
     with refusals(WalletError, PathError):
         made = wallets.import_(
             _folder(invocation), name, _read_secret() if source == "-" else source, passphrase
         )
-    _answer(invocation, made)
+    _answer(invocation, made, prefix)
 
 
 def _read_secret() -> str:
@@ -166,12 +168,13 @@ def backup(invocation: Invocation, words: tuple[str, ...], passphrase_file: Path
     """Copy a wallet to PLACE, a folder or a new file on another disk, and check the copy."""
     if len(words) > 2:
         raise click.UsageError(f"a name and a place, not {len(words)} words")
+    prefix = address_prefix(invocation)
     name, place = words[0] if len(words) == 2 else DEFAULT_NAME, Path(words[-1])
     found = load_wallet(_folder(invocation), name)
     passphrase = None if passphrase_file is None else read_passphrase_file(passphrase_file)
     with refusals(WalletError, PathError):
         path = wallets.backup(found, place, passphrase)
-    fields = _fields(found, address_prefix(invocation)) | {"path": str(path)}
+    fields = _fields(found, prefix) | {"path": str(path)}
     invocation.answer(fields, lambda: click.echo(f"saved and checked: {path}"))
 
 
@@ -185,8 +188,8 @@ def _fields(found: Wallet, prefix: str) -> dict[str, Any]:
     return {"name": found.name, "address": encode_address(prefix, found.public_key)}
 
 
-def _answer(invocation: Invocation, made: Wallet) -> None:
-    fields = _fields(made, address_prefix(invocation))
+def _answer(invocation: Invocation, made: Wallet, prefix: str) -> None:
+    fields = _fields(made, prefix)
     backup_hint = "" if made.backed_up else f"\nback it up: wallet backup {made.name} PLACE"
     invocation.answer(fields, lambda: click.echo(f"{fields['name']}  {fields['address']}{backup_hint}"))
 

@@ -10,6 +10,9 @@ import pytest
 from node import keyfile, wallet
 from node.cli import signing
 from node.paths import wallets_folder
+from node.remembered import network_of, remember
+from node.storage.sqlite import BOOK_NAME
+from tests.building import EASY
 from tests.cli.conftest import Shell, address
 from tests.cli.test_look import WIDTHS, widest
 from tests.fake_node import OWNER, FakeNode
@@ -43,6 +46,22 @@ def test_the_settings_name_the_network_where_there_is_no_book(lonely: Shell, tmp
     lonely.ask("network", "new", "shop", "--symbol", "CUP")
     made = lonely.ask("--config", "shop.toml", "wallet", "new", "till")
     assert made["address"].startswith("cup1")
+
+
+def test_a_key_is_saved_from_beside_a_book_past_reading(lonely: Shell, tmp_path: Path) -> None:
+    (lonely.folder / BOOK_NAME).write_bytes(b"no book any more")
+    place = tmp_path / "stick"
+    place.mkdir()
+    assert lonely.ask("wallet", "backup", str(place))["address"].startswith("bean1")
+    assert lonely.ask("wallet", "export")["secret"].startswith("secret1")
+    assert lonely.ask("wallet", "list")[0]["name"] == "default"
+
+
+def test_a_wallet_that_cannot_be_shown_is_not_made(lonely: Shell) -> None:
+    (lonely.folder / BOOK_NAME).write_bytes(b"no book any more")
+    remember(lonely.folder, network_of(EASY))
+    assert lonely.fail("wallet", "new", "till")["code"] == "foreign-network"
+    assert not (wallets_folder(lonely.folder) / "till.json").exists()
 
 
 def test_the_default_wallet_is_shown_without_a_name(shell: Shell) -> None:
