@@ -22,7 +22,15 @@ from node.audit import Verdict, verify
 from node.audit_findings import Finding, FirstBad
 from node.audit_tables import is_sound_value
 from node.ledger.params import Parameters
-from node.storage.faults import BookFault, DiskFull, ForeignNetwork, InUse, NewerBook, NotABook
+from node.storage.faults import (
+    BookFault,
+    DiskFull,
+    ForeignNetwork,
+    InUse,
+    NewerBook,
+    NotABook,
+    fault_of_file,
+)
 from node.storage.reading import Counts, open_read_only
 from node.storage.rebuild import Feeding, put_in_place, remove_book
 from node.storage.salvage import DamagedBook, is_readable, write_mended
@@ -119,10 +127,13 @@ def heal(
     path = folder / BOOK_NAME
     if not path.is_file():
         raise NotABook(f"there is no book at {path}", "start a node on that folder: its peers fill it")
-    found = look(path, parameters, lambda at, of: progress("reading the book", at, of))
-    if found.ok:
-        return Healed(found.height, found.blocks, found.transactions)
-    return _Healing(path, parameters, sources, stamp, progress, found).run()
+    try:
+        found = look(path, parameters, lambda at, of: progress("reading the book", at, of))
+        if found.ok:
+            return Healed(found.height, found.blocks, found.transactions)
+        return _Healing(path, parameters, sources, stamp, progress, found).run()
+    except OSError as error:  # of the files that are written beside the book
+        raise fault_of_file(error, folder) from None
 
 
 def look(path: Path, parameters: Parameters, progress: Callable[[int, int], None]) -> Verdict:

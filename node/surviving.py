@@ -84,8 +84,10 @@ class Spool:
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        try:
+            self._file.close()  # which writes what is left, and may find no room
+        finally:
+            self._path.unlink(missing_ok=True)
 
 
 class Survivors:

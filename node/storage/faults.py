@@ -5,6 +5,7 @@ All are StorageFault: this machine's trouble, never a peer's.
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sqlite3
 from pathlib import Path
@@ -68,6 +69,15 @@ def damaged(path: Path, what: str) -> Damaged:
 def rebuild_command(path: Path) -> str:
     """Return what to type to remake the book at `path`."""
     return f"python cli.py --data-dir {shlex.quote(str(path.parent))} rebuild"
+
+
+def fault_of_file(error: OSError, path: Path) -> BookFault:
+    """Return the fault for what the system answered about a file, or about what is written in a folder."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(f"the disk of {path} is full", "free some space, then start the node again")
+    return BookFault(
+        f"cannot write {path} ({error.strerror or error})", "look at its disk, its owner and its permissions"
+    )
 
 
 def fault_of(error: sqlite3.Error, path: Path) -> BookFault:

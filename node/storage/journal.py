@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from node.private import FILE_MODE, PathError, create_private_file, free_name, replace_private_file, tighten
-from node.storage.faults import BookFault, DiskFull
+from node.storage.faults import BookFault, fault_of_file
 
 MAX_FRAME: Final = 1 << 16
 """Bytes of one entry, at most: many times what the ledger allows."""
@@ -51,7 +51,7 @@ class Journal:
             self._prepare()
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
-            raise _fault(path, error) from None
+            raise fault_of_file(error, path) from None
         except PathError as error:
             raise BookFault(error.message, error.hint) from None
         self._size = path.stat().st_size
@@ -75,7 +75,7 @@ class Journal:
             _sync(self._descriptor)
         except OSError as error:
             self._cut()  # where that fails too, the next start does it
-            raise _fault(self._path, error) from None
+            raise fault_of_file(error, self._path) from None
         self.end += len(content)
         self._size = max(self._size, self.end)
 
@@ -85,7 +85,7 @@ class Journal:
             os.ftruncate(self._descriptor, 0)
             _sync(self._descriptor)
         except OSError as error:
-            raise _fault(self._path, error) from None
+            raise fault_of_file(error, self._path) from None
         self.end = self._size = 0
 
     def close(self) -> None:
@@ -180,11 +180,3 @@ def _sync(descriptor: int) -> None:
         os.fdatasync(descriptor)  # the size too, where it changed
     else:  # macOS, where an ordinary sync leaves the data in the drive's own memory
         fcntl.fcntl(descriptor, full)
-
-
-def _fault(path: Path, error: OSError) -> BookFault:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(f"the disk of {path} is full", "free some space, then start the node again")
-    return BookFault(
-        f"cannot write {path} ({error.strerror or error})", "look at its disk, its owner and its permissions"
-    )

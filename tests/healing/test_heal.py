@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -12,8 +14,9 @@ import pytest
 
 from node.audit_findings import Finding
 from node.heal import Healed, heal
-from node.storage.faults import ForeignNetwork, NotABook
+from node.storage.faults import DiskFull, ForeignNetwork, NotABook
 from node.storage.sqlite import BOOK_NAME
+from node.surviving import Spool
 from tests.building import Built
 from tests.healing.book import Neighbour, chain_of, changed, content, copy_of, write_book
 from tests.storage.filling import PARAMETERS
@@ -193,3 +196,19 @@ def test_an_edited_name_of_the_network_is_mended(path: Path, untouched: Path) ->
     edit(path, "UPDATE meta SET value = zeroblob(32) WHERE name = 'network_id'")
     assert healed(path).ok
     assert content(path) == content(untouched)
+
+
+def test_a_disk_that_fills_while_it_mends_is_named_and_leaves_the_book_as_it_was(
+    path: Path, arrived: list[Built], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_a_body(path)
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Spool, "put", full)
+    with pytest.raises(DiskFull, match="is full: free some space"):
+        healed(path, Neighbour(arrived))
+    assert path.read_bytes() == before
+    assert not [name for name in names_in(path.parent) if name.endswith((".new", ".fetched"))]
