@@ -93,7 +93,9 @@ class PeerSource:
             except OSError as error:
                 raise SourceFailed(f"it cannot be reached ({error.strerror or error})") from None
             self._connection = self._greeting()
+            deadline = time.monotonic() + ANSWER_S
             while not self._connection.is_open:
+                _refuse_late(deadline)
                 self._read(self._wire, self._connection)
             self._waiting.clear()
         return self._wire, self._connection
@@ -126,8 +128,7 @@ class PeerSource:
         wire, connection = self._open()
         deadline = time.monotonic() + ANSWER_S
         while not self._waiting:
-            if time.monotonic() > deadline:
-                raise SourceFailed("it did not answer")
+            _refuse_late(deadline)
             self._read(wire, connection)
         return self._waiting.pop(0)
 
@@ -151,3 +152,9 @@ class PeerSource:
             raise SourceFailed(str(fault)) from None
         except OSError as error:
             raise SourceFailed(f"it went away ({error.strerror or error})") from None
+
+
+def _refuse_late(deadline: float) -> None:
+    """Raise SourceFailed after the deadline: each byte of a peer that drips comes in time."""
+    if time.monotonic() > deadline:
+        raise SourceFailed("it did not answer")

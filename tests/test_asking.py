@@ -173,3 +173,30 @@ def test_each_connection_proves_another_identity(served: Serve) -> None:
         assert isinstance(hello, Hello)
         seen.add(hello.identity)
     assert len(seen) == 2
+
+
+def test_a_peer_that_drips_its_greeting_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "ANSWER_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+
+        def drip() -> None:
+            wire, _ = listener.accept()
+            key, nonce = Identity(b"\x07" * 32).public_key, bytes(16)
+            hello = Hello(PROTOCOL_VERSION, bytes(32), rules_hash(), key, nonce, "peer", 0, 3, 3, 0)
+            with wire, suppress(OSError):
+                for byte in frames.encode(hello):
+                    wire.sendall(bytes([byte]))
+                    if done.wait(0.05):
+                        break
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        source = PeerSource(Endpoint("127.0.0.1", listener.getsockname()[1]), PARAMETERS, "agent")
+        try:
+            with pytest.raises(SourceFailed, match="did not answer"):
+                list(source.blocks([bytes(32)]))
+        finally:
+            source.close()
+            done.set()
+            thread.join()
