@@ -75,6 +75,8 @@ class Subject:
         self.saved_peers: bytes | None = None
         self.checks_held: deque[events.CheckSignatures] | None = None
         """Where not None, signatures are answered when the test says so."""
+        self.writes_held: deque[events.Persist] | None = None
+        """Where not None, the disk writes when the test says so."""
         self.steps = 0
         self._queue: deque[Event] = deque()
         self._next = 0
@@ -131,6 +133,17 @@ class Subject:
         for asked in held:
             self.take(events.SignaturesChecked(asked.job, tuple(signature.verify_many(asked.items))))
 
+    def write(self) -> None:
+        """Write what the disk was kept from."""
+        held, self.writes_held = self.writes_held or (), None
+        for effect in held:
+            self._write(effect)
+        self._run()
+
+    def _write(self, effect: events.Persist) -> None:
+        self._writer.commit([effect.batch])
+        self._queue.append(events.Persisted(effect.batch.number))
+
     def _carry_out(self, effects: Iterable[Effect]) -> None:  # noqa: PLR0912 - one line an effect
         for effect in effects:
             match effect:
@@ -144,8 +157,10 @@ class Subject:
                 case events.Dial():
                     self.dials.append(effect)
                 case events.Persist():
-                    self._writer.commit([effect.batch])
-                    self._queue.append(events.Persisted(effect.batch.number))
+                    if self.writes_held is not None:
+                        self.writes_held.append(effect)
+                    else:
+                        self._write(effect)
                 case events.CheckSignatures():
                     if self.checks_held is not None:
                         self.checks_held.append(effect)

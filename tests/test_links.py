@@ -167,6 +167,15 @@ def test_a_configured_peer_is_tried_again_ever_later_and_told_of_once() -> None:
     assert len([n for n in subject.notices if n.kind == "peer-away" and n.level >= 20]) == 1
 
 
+def test_a_configured_peer_that_was_there_and_is_lost_is_dialled_again() -> None:
+    subject = knowing()
+    friend = Puppet(subject, "friend", dial=subject.dials[0])
+    assert friend.is_there
+    subject.take(PeerGone(friend.number, "reset"))
+    subject.pass_time(10_000)
+    assert len(subject.dials) == 2
+
+
 def test_a_configured_peer_that_calls_and_breaks_the_protocol_is_dialled_again() -> None:
     subject = knowing()
     subject.take(DialFailed(subject.dials[0].dial, "refused"))

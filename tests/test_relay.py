@@ -280,6 +280,18 @@ def test_a_copy_is_looked_at_no_more_once_another_has_brought_the_block(
     assert not other.all(GetBlockEntries)
 
 
+def test_who_was_waited_for_while_another_copy_brought_the_block_is_not_said_to_stall(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    changed = replace(compact(BLOCK), short_ids=bytes(range(48)))
+    one.say(changed)
+    other.say(compact(BLOCK))
+    other.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
+    assert subject.tip == BLOCK.hash
+    subject.pass_time(3_000)
+    assert not subject.told("peer-stalls")
+
+
 def test_of_a_block_that_is_too_long_no_entries_are_handed_on() -> None:
     """They would not fit the frames of whoever asks."""
     small = replace(RICH, maximum_block_bytes=1 << 12)
@@ -512,6 +524,20 @@ def test_a_block_is_passed_on_before_its_entries_are_here_to_those_who_can_use_i
     assert not other.all(Headers)
 
 
+def test_a_block_is_passed_on_only_when_the_one_before_it_is_durable(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    later = CHAIN.block(BLOCK, timestamp_ms=TIME_MS + 1)
+    subject.writes_held = deque()
+    one.say(compact(BLOCK))
+    one.say(BlockEntries(BLOCK.hash, tuple(e.raw for e in ENTRIES)))
+    assert subject.tip == BLOCK.hash
+    one.say(compact(later))
+    assert other.all(CompactBlock) == [compact(BLOCK)]
+    subject.write()
+    assert other.all(CompactBlock) == [compact(BLOCK), compact(later)]
+
+
 def test_a_block_is_passed_on_once_and_not_to_who_has_told_of_it(
     subject: Subject, one: Puppet, other: Puppet
 ) -> None:
@@ -649,3 +675,17 @@ def test_who_asked_in_vain_is_told_again_when_the_block_is_here(
     other.say(GetData(Kind.BLOCK, (first.hash,)))
     assert other.all(NotFound) == [NotFound(Kind.BLOCK, (first.hash,))]
     assert len([said for said in other.all(CompactBlock) if said == compact(last)]) == 1
+
+
+def test_who_asked_in_vain_for_the_last_block_it_was_told_of_is_told_of_it_once_more(
+    subject: Subject, one: Puppet, other: Puppet
+) -> None:
+    rivals = [CHAIN.block(TRUNK[-1], ENTRIES, miner=key(number), timestamp_ms=TIME_MS) for number in range(9)]
+    one.say(compact(BLOCK))
+    for block in rivals:
+        other.say(compact(block))
+    other.say(GetData(Kind.BLOCK, (BLOCK.hash,)))
+    assert other.all(NotFound) == [NotFound(Kind.BLOCK, (BLOCK.hash,))]
+    one.say(BlockMessage(BLOCK.raw))
+    assert subject.tip == BLOCK.hash
+    assert len([said for said in other.all(CompactBlock) if said == compact(BLOCK)]) == 2

@@ -241,6 +241,14 @@ def test_a_whole_branch_comes_in_a_moving_window_from_three_peers() -> None:
     assert subject.tip == MAIN[-1].hash
 
 
+def test_a_heavier_branch_is_fetched_though_the_blocks_of_the_one_before_it_are_withheld() -> None:
+    subject = Subject()
+    Puppet(subject, "withholds", host="203.0.113.1").show(*OTHER[:100])
+    peer = Puppet(subject, "honest", host="203.0.113.2")
+    give(peer, THIRD[:120])
+    assert subject.tip == THIRD[119].hash
+
+
 @pytest.mark.parametrize("size", [3, 20])
 def test_no_block_is_fetched_twice_while_the_signatures_are_behind(
     monkeypatch: pytest.MonkeyPatch, size: int

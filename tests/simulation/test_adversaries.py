@@ -123,6 +123,8 @@ def test_blocks_whose_bodies_nobody_gets_hold_nobody_up(tmp_path: Path) -> None:
 def test_good_blocks_are_taken_without_the_bad_ones_on_them(tmp_path: Path) -> None:
     played = play("bad-tips", tmp_path)
     assert played.charged
+    assert played.said("by short ids on block") > 3
+    assert played.said("refused for good") > played.adversary.acts  # by those it was passed on to as well
     assert played.mined() > 0
 
 

@@ -9,13 +9,19 @@ from typing import Final
 
 from node.ledger import codec, difficulty
 from node.ledger.block import Block, encode_block
+from node.ledger.entry import Entry
 from node.messages import BlockMessage, GetData, Headers, Kind, Message
 from tests.building import Built, Changes, key
+from tests.simulation.adversaries.parts import compact, with_parts
 from tests.simulation.adversaries.party import Adversary
 from tests.simulation.adversaries.script import Line, Script
 
 _SPENT: Final = 5
 """A nonce that none of these reaches: their wallets never spend in a valid block."""
+_MANY: Final = 60
+"""Entries of a block whose signatures more than one thread checks."""
+_ENTRY_BYTES: Final = 300
+"""As many and more than an entry has."""
 
 
 class Wrong:
@@ -50,7 +56,7 @@ class Wrong:
             "entry-expired": self._entry_expired,
             "entry-from-future": self._entry_from_future,
             "fee-too-low": lambda on: me.build(on, [me.entry(0, fee=0)]),
-            "entry-signature": lambda on: me.build(on, [self._refit(8, bytes(64))]),
+            "entry-signature": self._entry_signature,
             "nonce-used": lambda on: me.build(on, [me.entry(0), me.entry(0, 2)]),
             "nonce-gap": lambda on: me.build(on, [me.entry(_SPENT)]),
             "overspend": self._overspend,
@@ -58,9 +64,9 @@ class Wrong:
         }
         """By the code of the rule; `condemned-parent` takes two blocks and stands elsewhere."""
 
-    def _refit(self, field: int, value: int | str | bytes) -> bytes:
+    def _refit(self, field: int, value: int | str | bytes, *, nonce: int = 0) -> bytes:
         """Return an entry's bytes with one field changed."""
-        fields = list(codec.decode(self._me.entry(0).raw))
+        fields = list(codec.decode(self._me.entry(nonce).raw))
         fields[field] = value
         return codec.encode(tuple(fields))
 
@@ -104,6 +110,15 @@ class Wrong:
         recipient = me.dice.choice(me.scene.identities)
         entry = me.chain.entry(key("poor"), recipient, 0, fee=1, nonce=0, timestamp_ms=me.wall_ms())
         return me.build(on, [entry])
+
+    def _entry_signature(self, on: Built) -> Built:
+        """One bad signature alone, or among good ones: many are checked by several threads."""
+        me = self._me
+        most = min(_MANY, me.scene.parameters.maximum_block_bytes // _ENTRY_BYTES)
+        entries: list[Entry | bytes] = [me.entry(nonce) for nonce in range(me.dice.choice((1, 3, most)))]
+        bad = me.dice.randrange(len(entries))
+        entries[bad] = self._refit(8, bytes(64), nonce=bad)
+        return me.build(on, entries)
 
     def _entry_expired(self, on: Built) -> Built:
         early = self._me.wall_ms() - self._me.scene.parameters.lifetime_ms - 60_000
@@ -219,7 +234,8 @@ def withheld(me: Adversary) -> Script:
 def bad_tips(me: Adversary) -> Script:
     """Good blocks that are really mined, and on them an endless supply of bad ones, another for each node.
 
-    The good ones are taken, the bad ones are not, and no node that passed on the good ones is charged.
+    It shows their headers, or tells of them by their short ids, which nodes pass on before they know better.
+    The good ones are taken, the bad ones are not, and no node that passed on either is charged.
     """
     wrong = Wrong(me)
 
@@ -233,7 +249,9 @@ def bad_tips(me: Adversary) -> Script:
             code = me.dice.choice(CONDEMNING)
             tip = wrong.codes[code](me.view.tip)
             me.serves[tip.hash] = tip.raw
-            me.say(line, Headers((tip.header.raw,)))
-            me.did(f"{code} on block {me.view.tip.height} to {line.host}")
+            in_parts = me.dice.randrange(2) == 0
+            me.say(line, compact(tip) if in_parts else Headers((tip.header.raw,)))
+            how = " by short ids" if in_parts else ""
+            me.did(f"{code}{how} on block {me.view.tip.height} to {line.host}")
 
-    return Script(act=act, every_ms=4_000, find=find, mines=True)
+    return Script(act=act, every_ms=4_000, find=find, mines=True, greets=with_parts)

@@ -25,11 +25,13 @@ from tests.simulation.adversaries.script import Line, Script
 _MOST: Final = 6
 
 
-def _with_parts(hello: Hello) -> Hello:
+def with_parts(hello: Hello) -> Hello:
+    """Return the greeting of one who passes blocks on by short ids."""
     return replace(hello, features=1)
 
 
-def _compact(block: Built) -> CompactBlock:
+def compact(block: Built) -> CompactBlock:
+    """Return a block by its short ids, right or wrong as it is."""
     return compact_of(block.block, block.block.leaves()[1:])
 
 
@@ -76,7 +78,7 @@ def wrong_short_ids(me: Adversary) -> Script:
 
     def find() -> None:
         block = _find(me)
-        said = wrong(_compact(block))
+        said = wrong(compact(block))
         for line in me.open_lines():
             me.say(line, said)
         me.did(f"short ids of block {block.height} {block.hash.hex()[:8]} that are another's")
@@ -105,7 +107,7 @@ def wrong_short_ids(me: Adversary) -> Script:
                 return True
         return False
 
-    return Script(find=find, mines=True, greets=_with_parts, answers=answers, wants_bodies=True)
+    return Script(find=find, mines=True, greets=with_parts, answers=answers, wants_bodies=True)
 
 
 def endless_parts(me: Adversary) -> Script:
@@ -117,14 +119,14 @@ def endless_parts(me: Adversary) -> Script:
     def act() -> None:
         for line in me.open_lines()[:3]:
             block = me.build(me.view.tip, [me.entry(number) for number in range(_MOST)])
-            me.say(line, _compact(block))
+            me.say(line, compact(block))
             me.did(f"parts of block {block.height} {block.hash.hex()[:8]} to {line.host}, and no more")
 
     def answers(_: Line, message: Message) -> bool:
         is_asked = isinstance(message, GetBlockEntries | GetData)
         return is_asked and me.dice.randrange(2) == 0
 
-    return Script(act=act, every_ms=1_500, greets=_with_parts, answers=answers)
+    return Script(act=act, every_ms=1_500, greets=with_parts, answers=answers)
 
 
 def greedy_for_parts(me: Adversary) -> Script:
@@ -143,7 +145,7 @@ def greedy_for_parts(me: Adversary) -> Script:
         me.say(line, GetBlockEntries(me.dice.randbytes(32), (0,)))
         me.did(f"asks {line.host} for entries of what it was not sent")
 
-    return Script(act=act, every_ms=1_000, greets=_with_parts)
+    return Script(act=act, every_ms=1_000, greets=with_parts)
 
 
 def wrong_parts(me: Adversary) -> Script:
@@ -179,7 +181,7 @@ def wrong_parts(me: Adversary) -> Script:
     def find() -> None:
         block = _find(me)
         for line in me.open_lines():
-            me.say(line, _compact(block))
+            me.say(line, compact(block))
 
     def act() -> None:
         line = me.any_line()
@@ -188,5 +190,5 @@ def wrong_parts(me: Adversary) -> Script:
             me.did(f"entries that {line.host} has not asked for")
 
     return Script(
-        act=act, every_ms=4_000, find=find, mines=True, greets=_with_parts, answers=answers, wants_bodies=True
+        act=act, every_ms=4_000, find=find, mines=True, greets=with_parts, answers=answers, wants_bodies=True
     )
