@@ -1,7 +1,7 @@
 """All benchmarks, then one table with goals, figures and limits: `python -m benchmarks`.
 
-`--quick` tells within a minute or two whether all of them work: its figures are of small books, while the goals
-are of large ones. Each also runs alone, with options: `python -m benchmarks.sync --help`.
+`--quick` tells within a minute or two whether all of them work: its figures are of small books, while the
+goals are of large ones. Each also runs alone, with options: `python -m benchmarks.sync --help`.
 """
 
 from __future__ import annotations

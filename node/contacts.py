@@ -1,8 +1,8 @@
 """Contacts: the owner's names for addresses, in `contacts.toml` of the data folder.
 
-Reads one file and, for `add` and `remove`, writes it whole; no sockets. A person may edit it too: one line a
-contact, `ann = "bean1..."`; comments and order stay when a command changes it. A name stands for one address
-and an address has one name, so that nothing shown or typed can mean two people.
+Reads one file and, for `add` and `remove`, writes it whole, under a lock beside it; no sockets. A person may
+edit it too: one line a contact, `ann = "bean1..."`; comments and order stay when a command changes it. A name
+stands for one address and an address has one name, so that nothing shown or typed can mean two people.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from node.ledger.address import AddressError, decode_address, encode_address
-from node.private import PathError, make_private_folder, read_bounded, replace_private_file
+from node.private import PathError, changing, make_private_folder, read_bounded, replace_private_file
 from node.settings import MAX_FILE_BYTES, ConfigError, Table, read_file
 
 MAX_CONTACTS: Final = 2_000
@@ -127,7 +127,6 @@ class Contacts:
 
         Raises ContactError (bad-name, bad-address, contact-exists), ConfigError, PathError.
         """
-        self._reload()
         wrong = _wrong_name(name, self._prefix)
         if wrong:
             raise ContactError("bad-name", f"{name[:40]!a} {wrong}", _NAME_HINT)
@@ -135,6 +134,13 @@ class Contacts:
             shown = encode_address(self._prefix, decode_address(self._prefix, address))
         except AddressError as error:
             raise ContactError(error.code, error.message, error.hint) from None
+        make_private_folder(self.path.parent)
+        with changing(self.path):
+            self._add(name, shown)
+        return shown
+
+    def _add(self, name: str, shown: str) -> None:
+        self._reload()
         hint = "`contact remove` that one first"
         taken = next((known for known in self._read.addresses if known.lower() == name.lower()), None)
         if taken is not None:
@@ -147,18 +153,24 @@ class Contacts:
         text = self._text() or _HEADER
         text += "" if text.endswith("\n") else "\n"
         self._write(text + _line(name, shown), {**self._read.addresses, name: shown})
-        return shown
 
     def remove(self, name: str) -> str:
         """Take a contact out; return its address. Raises ContactError(not-found), ConfigError, PathError."""
-        table = self._reload()
+        self._reload()
+        self._known(name)  # what is refused makes no lock
+        with changing(self.path):
+            table = self._reload()
+            address = self._known(name)
+            lines = self._text().split("\n")
+            del lines[table.lines[(name,)] - 1]
+            self._write("\n".join(lines), {k: v for k, v in self._read.addresses.items() if k != name})
+        return address
+
+    def _known(self, name: str) -> str:
         address = self._read.addresses.get(name)
         if address is None:
             hint = self._nearest(name) or "`contact list` shows the names"
             raise ContactError("not-found", f"there is no contact {name[:40]!a}", hint)
-        lines = self._text().split("\n")
-        del lines[table.lines[(name,)] - 1]
-        self._write("\n".join(lines), {k: v for k, v in self._read.addresses.items() if k != name})
         return address
 
     def _nearest(self, name: str) -> str:
@@ -198,7 +210,6 @@ class Contacts:
 
     def _write(self, text: str, meant: Mapping[str, str]) -> None:
         """Write the text; plain lines instead where it does not say what is meant (a value of many lines)."""
-        make_private_folder(self.path.parent)
         plain = _HEADER + "".join(_line(name, address) for name, address in meant.items())
         content = (text if _says(text, meant) else plain).encode()
         if len(content) > MAX_FILE_BYTES:

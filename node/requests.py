@@ -6,25 +6,16 @@ the old one or the new one, never half of one.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
 from node.asked import Request
 from node.ledger.codec import MAX_UINT
-from node.private import (
-    FILE_MODE,
-    make_private_folder,
-    read_bounded,
-    replace_private_file,
-    trouble,
-)
+from node.private import changing, make_private_folder, read_bounded, replace_private_file
 
 FILE_NAME: Final = "requests.json"
 MAX_REQUESTS: Final = 500
@@ -68,7 +59,7 @@ def read(data_dir: Path) -> list[Request]:
 def change(data_dir: Path, how: Callable[[list[Request]], Sequence[Request]]) -> list[Request]:
     """Replace the requests by what `how` makes of them, and return that. Raises RequestsError, PathError."""
     make_private_folder(data_dir)
-    with _locked(data_dir / f".{FILE_NAME}.lock"):
+    with changing(data_dir / FILE_NAME):
         before = read(data_dir)
         after = _bounded(how(before))
         if after != before:
@@ -105,19 +96,3 @@ def _request(item: dict[str, Any]) -> Request:
     if not right:
         raise ValueError("a value of the wrong kind")
     return Request(**item)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock; the system lets go of it whatever becomes of the process."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    except OSError as error:
-        raise trouble("lock", path, error) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    except OSError as error:
-        raise trouble("lock", path, error) from None
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,27 @@ def test_the_file_is_for_its_owner_alone(path: Path) -> None:
     Contacts.load(path, "bean").add("ann", ANN)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_commands_at_the_same_time_lose_no_contact(path: Path) -> None:
+    def add(number: int) -> None:
+        who = encode_address("bean", key(f"friend {number}").public)
+        Contacts.load(path, "bean").add(f"friend{number}", who)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, range(40)))
+        assert len(Contacts.load(path, "bean").items()) == 40
+        list(threads.map(lambda number: Contacts(path, "bean").remove(f"friend{number}"), range(39)))
+    assert [name for name, _ in Contacts.load(path, "bean").items()] == ["friend39"]
+
+
+def test_what_is_refused_makes_no_folder(path: Path) -> None:
+    contacts = Contacts.load(path, "bean")
+    with pytest.raises(ContactError, match="there is no contact"):
+        contacts.remove("ann")
+    with pytest.raises(ContactError):
+        contacts.add("ann", ANN[:-1])
+    assert not path.parent.exists()
 
 
 def test_comments_and_order_stay_when_a_command_changes_the_file(path: Path) -> None:
