@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -40,6 +41,12 @@ LEFT_OUT: Mapping[str, str] = {
 _COUNTS = pytest.StashKey[Counter[str]]()
 _LEFT_OUT = "left_out"
 """What a worker of pytest-xdist hands to the process that reports."""
+
+
+def pytest_configure() -> None:
+    """Let what the tests start hear Ctrl-C, which whatever a script begins in the background ignores."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
