@@ -62,7 +62,12 @@ def create_app(context: Context, on_death: Callable[[BaseException], None]) -> S
     )
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, hosts=context.hosts), Middleware(Limits), Middleware(Packing)],
+        middleware=[
+            Middleware(live.Seen, events=context.events),
+            Middleware(Guard, hosts=context.hosts),
+            Middleware(Limits),
+            Middleware(Packing),
+        ],
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from node.web.local_socket import NodeRefused
 
@@ -17,24 +17,35 @@ FRESH_S: Final = 0.25
 Call = Callable[..., Awaitable[Any]]
 
 
+class _Asked(NamedTuple):
+    """One question."""
+
+    at: float
+    """When, by the loop's clock; seconds."""
+    latest: object
+    answer: asyncio.Task[Any]
+
+
 class Glimpses:
     """Answers of methods that take no parameters, or few; all on one event loop."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, latest: Callable[[], object]) -> None:
+        """`latest()` is another value once something has happened: what was answered before is old then."""
         self._call = call
-        self._asked: dict[tuple[str, tuple[tuple[str, object], ...]], tuple[float, asyncio.Task[Any]]] = {}
+        self._latest = latest
+        self._asked: dict[tuple[str, tuple[tuple[str, object], ...]], _Asked] = {}
 
     async def get(self, method: str, /, **params: object) -> Any:  # noqa: ANN401 - JSON
-        """Return the method's result, at most FRESH_S old. Raises NodeRefused."""
-        now = asyncio.get_running_loop().time()
+        """Return the method's result, at most FRESH_S old, with all that has happened. Raises NodeRefused."""
+        now, latest = asyncio.get_running_loop().time(), self._latest()
         name = (method, tuple(sorted(params.items())))
         asked = self._asked.get(name)
-        if asked is None or now - asked[0] > FRESH_S:
-            self._asked = {key: other for key, other in self._asked.items() if now - other[0] <= FRESH_S}
+        if asked is None or now - asked.at > FRESH_S or asked.latest != latest:
+            self._asked = {key: other for key, other in self._asked.items() if now - other.at <= FRESH_S}
             task = asyncio.create_task(_call(self._call, method, params))
-            self._asked[name] = asked = (now, task)
+            self._asked[name] = asked = _Asked(now, latest, task)
         # One who leaves must not take the answer away from the others.
-        result = await asyncio.shield(asked[1])
+        result = await asyncio.shield(asked.answer)
         if isinstance(result, NodeRefused):
             raise result
         return result

@@ -74,6 +74,11 @@ class Hub:
         for browser in list(self._browsers):
             browser.close()
 
+    @property
+    def last_id(self) -> str:
+        """Id of the last event; one of none, where there was none yet."""
+        return self._kept[-1]["id"] if self._kept else f"{self._run}-0"
+
     def recent(self) -> list[Event]:
         """Return the events that are kept, the oldest first."""
         return list(self._kept)
@@ -117,11 +122,12 @@ class Hub:
             writer.close()
 
     def _since(self, last_id: str) -> list[Event]:
+        if last_id == self.last_id:
+            return []
         ids = [event["id"] for event in self._kept]
         if last_id in ids:
             return list(itertools.islice(self._kept, ids.index(last_id) + 1, None))
-        newest = ids[-1] if ids else f"{self._run}-0"
-        return [{"id": newest, **_own("missed", "info", "some events were missed: look again")}]
+        return [{"id": self.last_id, **_own("missed", "info", "some events were missed: look again")}]
 
 
 class Subscription:

@@ -10,9 +10,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.web.context import context_of
-from node.web.hub import MAX_BROWSERS, Event, Subscription
+from node.web.hub import MAX_BROWSERS, Event, Hub, Subscription
 
 HEARTBEAT_S: Final = 15.0
 SEND_S: Final = 10.0
@@ -34,6 +35,24 @@ PUBLIC: Final = frozenset(
 PUBLIC_FIELDS: Final = ("height", "hash", "entries", "txid", "undone", "fork")
 
 
+class Seen:
+    """Notes the last event before a request is answered, as `request.state.seen`.
+
+    The page that is made says so, and its stream goes on from there: what happens while it is made and on its
+    way to the browser is not lost on it.
+    """
+
+    def __init__(self, app: ASGIApp, events: Hub) -> None:
+        self._app = app
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request as ever."""
+        if scope["type"] == "http":
+            scope.setdefault("state", {})["seen"] = self._events.last_id
+        await self._app(scope, receive, send)
+
+
 def keep_streams_to_the_end() -> None:
     """Have streams end when the hub ends, and not be cut off before that, as the library would."""
     AppStatus.enable_automatic_graceful_drain = False
@@ -46,7 +65,8 @@ async def events(request: Request) -> Response:
         return EventSourceResponse(iter(()))
     is_local = context.is_local(request)
     most = MAX_BROWSERS if is_local else MAX_ELSEWHERE
-    lines = _lines(context.events.subscribe(request.headers.get("last-event-id"), most), is_local=is_local)
+    seen = request.headers.get("last-event-id") or request.query_params.get("after")
+    lines = _lines(context.events.subscribe(seen, most), is_local=is_local)
     return EventSourceResponse(lines, ping=HEARTBEAT_S, send_timeout=SEND_S)
 
 

@@ -46,7 +46,7 @@ def make_shared(context: Context) -> Shared:
     """Return what the pages of an app over this context keep."""
     index = context.index
     secret = secrets.token_bytes(32) if index is None else index.index.secret()
-    return Shared(Glimpses(context.call), secret)
+    return Shared(Glimpses(context.call, lambda: context.events.last_id), secret)
 
 
 def shared_of(request: Request) -> Shared:

@@ -60,6 +60,13 @@ async def test_a_browser_that_comes_back_goes_on_where_it_was(hub: Hub) -> None:
     assert await rest(hub.subscribe(hub.recent()[-1]["id"])) == []
 
 
+async def test_who_looked_before_anything_happened_goes_on_from_there(hub: Hub) -> None:
+    assert await rest(hub.subscribe(hub.last_id)) == []
+    hub.publish(event(0))
+    assert hub.last_id == hub.recent()[-1]["id"]
+    assert await rest(hub.subscribe(hub.last_id)) == []
+
+
 @pytest.mark.parametrize("last_id", ["of another run", "0", "x" * 10_000])
 async def test_a_browser_whose_last_event_is_not_known_is_told_that_it_missed_some(
     hub: Hub, last_id: str

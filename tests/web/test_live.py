@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ EVENT = {
 
 @asynccontextmanager
 async def streaming(
-    made: Site, client: tuple[str, int] = HERE, **headers: str
+    made: Site, client: tuple[str, int] = HERE, query: str = "", **headers: str
 ) -> AsyncIterator[tuple[dict[str, str], AsyncIterator[dict[str, Any]]]]:
     """Open the stream as a browser does; the headers, and the messages as they come."""
     sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -42,7 +43,7 @@ async def streaming(
         "scheme": "http",
         "path": "/events",
         "raw_path": b"/events",
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "headers": [(name.encode(), value.encode()) for name, value in named.items()],
         "client": client,
@@ -90,6 +91,18 @@ async def test_a_browser_that_was_away_gets_what_it_missed(tmp_path: Path) -> No
         async with streaming(made, last_event_id=seen) as (_, messages):
             ids = [(await anext(messages))["id"] for _ in range(2)]
         assert ids == [event["id"] for event in made.context.events.recent()[1:]]
+
+
+async def test_a_page_hears_of_what_happened_while_it_was_made(tmp_path: Path) -> None:
+    with site(tmp_path, 1) as made:
+        made.context.events.publish(EVENT)
+        async with visitor(made) as here:
+            page = (await here.get("/")).text
+        (seen,) = re.findall(r'data-seen="([^"]+)"', page)
+        assert seen == made.context.events.last_id
+        made.context.events.publish(EVENT)
+        async with streaming(made, query=f"after={seen}") as (_, messages):
+            assert (await anext(messages))["id"] == made.context.events.last_id
 
 
 async def test_other_machines_hear_of_the_book_and_not_of_people(tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ function announce() {
 }
 
 announce();
-const source = new EventSource("/events");
+// From where the page was made on: what has happened since may not be in it.
+const source = new EventSource(`/events?after=${encodeURIComponent(document.body.dataset.seen ?? "")}`);
 source.onmessage = (message) => {
   const { kind } = JSON.parse(message.data);
   if (kind === "block-connected") blocks += 1;
