@@ -9,7 +9,7 @@ from typing import Final
 
 from node.ledger import codec, difficulty
 from node.ledger.block import Block, encode_block
-from node.ledger.entry import Entry
+from node.ledger.entry import decode_entry
 from node.messages import BlockMessage, GetData, Headers, Kind, Message
 from tests.building import Built, Changes, key
 from tests.simulation.adversaries.parts import compact, with_parts
@@ -115,9 +115,9 @@ class Wrong:
         """One bad signature alone, or among good ones: many are checked by several threads."""
         me = self._me
         most = min(_MANY, me.scene.parameters.maximum_block_bytes // _ENTRY_BYTES)
-        entries: list[Entry | bytes] = [me.entry(nonce) for nonce in range(me.dice.choice((1, 3, most)))]
+        entries = [me.entry(nonce) for nonce in range(me.dice.choice((1, 3, most)))]
         bad = me.dice.randrange(len(entries))
-        entries[bad] = self._refit(8, bytes(64), nonce=bad)
+        entries[bad] = decode_entry(self._refit(8, bytes(64), nonce=bad))  # its fee is in the coinbase
         return me.build(on, entries)
 
     def _entry_expired(self, on: Built) -> Built:
